@@ -1,0 +1,19 @@
+//! Where Wharf keeps things: two small traits, their backends, and the wrappers around them.
+//!
+//! [`Records`] are small and change by compare-and-swap; [`Data`] are immutable streams of bytes under ids that
+//! are used once. All registry logic stands above these two. A backend speaks to one kind of storage and does
+//! nothing else: deadlines, retries, limits and counting are wrappers ([`wrap`]), and cutting a stream into parts
+//! is done once for all backends ([`write`]).
+//!
+//! Every backend passes the same [`suite`].
+
+mod data;
+mod error;
+mod records;
+
+pub use data::{
+    Claim, Data, DataPage, DataStream, Family, Generation, InvalidGeneration, Part, PartLimits, Presign, StoredData,
+    UnfinishedUpload,
+};
+pub use error::{StoreError, StoreResult};
+pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};
