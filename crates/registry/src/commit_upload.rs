@@ -62,6 +62,12 @@ impl Repository {
         Ok(StoredBlob::new(digest, &record))
     }
 
+    /// Expires a closing session whose bytes cannot be made whole. No record of a blob ever named them.
+    async fn give_up(&self, upload: &UploadId, cell: &Cell<Session>, digest: &Digest) -> Result<()> {
+        let expired = SessionState::Expired { digest: Some(digest.clone()) };
+        self.swap_session(upload, cell, expired).await.map(drop)
+    }
+
     /// Makes the blob live with this commit's bytes, or finds that others serve.
     async fn settle_blob(&self, commit: &Commit<'_>, mut in_doubt: bool) -> Result<BlobRecord> {
         let core = &*self.core;

@@ -21,6 +21,9 @@ mod registry;
 mod repository;
 mod upload;
 
+#[cfg(test)]
+mod tests;
+
 pub use blob::StoredBlob;
 pub use env::{Env, SystemEnv};
 pub use error::{Error, Result};
