@@ -130,7 +130,8 @@ fn names(node: &Node, prefix: &str, into: &mut Vec<String>) {
 fn unknown(schema: &Node, name: &str) -> String {
     let mut known = Vec::new();
     names(schema, "", &mut known);
-    let known: Vec<&str> = known.iter().map(String::as_str).chain(RESERVED.iter().map(|r| &r[PREFIX.len()..])).collect();
+    let known: Vec<&str> =
+        known.iter().map(String::as_str).chain(RESERVED.iter().map(|r| &r[PREFIX.len()..])).collect();
     match suggest::nearest(name, known.into_iter()) {
         Some(meant) => format!("no key has this name; did you mean {PREFIX}{meant}?"),
         None => format!(

@@ -58,6 +58,11 @@ impl Findings {
         self.problems.push(Problem { key: key.to_owned(), value, text: text.into(), variable: None });
     }
 
+    /// Whether a problem with this key was found already.
+    pub(super) fn mentions(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
     /// Adds a notice.
     pub(super) fn notice(&mut self, weight: Weight, key: &str, text: impl Into<String>) {
         self.notices.push(Notice { weight, key: key.to_owned(), text: text.into() });

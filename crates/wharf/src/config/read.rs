@@ -69,7 +69,8 @@ fn int(value: &Value) -> Option<i64> {
         Value::Int(number) => Some(*number),
         Value::Text(text) => text.trim().parse().ok(),
         // YAML and JSON may write a whole number as 1e3.
-        Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 =>
+        {
             #[allow(clippy::cast_possible_truncation, reason = "whole, and far below the limit")]
             Some(*number as i64)
         }
@@ -106,7 +107,9 @@ fn duration(value: &Value) -> Result<Value, String> {
 fn size(value: &Value) -> Result<Value, String> {
     let bytes = match value {
         Value::Text(text) => scalar::bytes(text)?,
-        other => int(other).and_then(|n| u64::try_from(n).ok()).ok_or("must be a number of bytes, such as \"64MiB\"")?,
+        other => {
+            int(other).and_then(|n| u64::try_from(n).ok()).ok_or("must be a number of bytes, such as \"64MiB\"")?
+        }
     };
     i64::try_from(bytes).map(Value::Int).map_err(|_| "must be less than 8 EiB".to_owned())
 }

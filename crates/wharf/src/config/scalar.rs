@@ -126,7 +126,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 
 /// Writes a number of bytes with the largest unit that divides it.
 pub(crate) fn show_bytes(bytes: u64) -> String {
-    let unit = SIZES[..4].iter().rev().find(|(_, size)| bytes >= *size && bytes % size == 0);
+    let unit = SIZES[..4].iter().rev().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     match unit {
         Some((name, size)) => format!("{}{}iB", bytes / size, name[..1].to_ascii_uppercase()),
         None => format!("{bytes}B"),

@@ -11,6 +11,7 @@ mod process;
 mod storage;
 mod tree;
 
+pub(super) use storage::DRIVERS;
 pub(super) use tree::{Child, Node, schema};
 
 /// What a value must look like. Texts that spell a number or a switch are taken for one, as zot does.

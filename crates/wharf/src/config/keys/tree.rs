@@ -102,10 +102,8 @@ mod tests {
     #[test]
     fn every_key_is_documented() {
         let document = include_str!("../../../../../docs/CONFIGURATION.md");
-        let missing: Vec<_> = super::super::all()
-            .map(|key| key.path)
-            .filter(|path| !document.contains(&format!("`{path}`")))
-            .collect();
+        let missing: Vec<_> =
+            super::super::all().map(|key| key.path).filter(|path| !document.contains(&format!("`{path}`"))).collect();
         assert!(missing.is_empty(), "not in docs/CONFIGURATION.md: {missing:#?}");
     }
 }
