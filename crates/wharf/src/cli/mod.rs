@@ -16,7 +16,7 @@ use crate::config::{self, CONFIG_VARIABLE, Environment, Loaded, Refused};
 
 /// An OCI container registry: stateless replicas over one bucket, or one process over local disk.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "wharf", version, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   wharf serve                 serve from local disk on 127.0.0.1:5000, without any configuration
   wharf serve config.json     serve as a configuration file says (JSON, YAML or TOML; zot's keys)
@@ -50,7 +50,9 @@ struct Source {
 
 impl Source {
     fn load(&self) -> Result<Loaded, Refused> {
-        config::load(self.config.as_deref(), &Environment::of_process())
+        // A variable that is set to nothing counts as not set.
+        let file = self.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+        config::load(file, &Environment::of_process())
     }
 }
 

@@ -1,12 +1,11 @@
 //! `wharf verify`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{Source, output};
-use crate::config::{CONFIG_VARIABLE, Loaded, Weight};
+use crate::config::{Loaded, Weight};
 
 /// Check a configuration and print what would be in effect
 #[derive(Debug, Args)]
@@ -17,14 +16,13 @@ use crate::config::{CONFIG_VARIABLE, Loaded, Weight};
 The environment's overrides are applied. Nothing is opened and nothing is contacted: see wharf doctor.
 Exit status: 0 accepted, 1 refused.")]
 pub(super) struct Verify {
-    /// Configuration file (JSON, YAML or TOML)
-    #[arg(env = CONFIG_VARIABLE, hide_env_values = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    source: Source,
 }
 
 impl Verify {
     pub(super) fn run(self) -> ExitCode {
-        match (Source { config: Some(self.config) }).load() {
+        match self.source.load() {
             Ok(loaded) => {
                 report(&loaded);
                 ExitCode::SUCCESS

@@ -3,7 +3,7 @@
 //! What comes out is the same tree in canonical form: keys spelled as documented, each value in the one shape of its
 //! kind (a duration as nanoseconds, a size as bytes, a list as a list), nothing that is unknown or wrong.
 
-use super::findings::{Findings, Weight};
+use super::findings::{Findings, WHOLE, Weight};
 use super::keys::{self, Child, Class, Kind, Node};
 use super::read;
 use super::suggest;
@@ -24,7 +24,7 @@ impl Checker<'_> {
             Value::Map(entries) => self.block(schema, entries, "", false),
             Value::Null => Value::Null,
             other => {
-                self.findings.problem("(top level)", Some(other.shown("")), "must be a set of keys");
+                self.findings.problem(WHOLE, Some(other.shown("")), "must be a set of keys");
                 Value::Null
             }
         }
@@ -137,10 +137,12 @@ impl Checker<'_> {
 
     /// Answers a key that no table knows.
     fn unknown(&mut self, node: &Node, key: &str, value: &Value, path: &str) -> Value {
-        if let Some(meant) = suggest::nearest(key, node.names()) {
+        let driver = node.kind == Kind::Driver;
+        let meant = if driver { suggest::slip(key, node.names()) } else { suggest::nearest(key, node.names()) };
+        if let Some(meant) = meant {
             let parent = path.strip_suffix(key).unwrap_or_default();
             self.findings.problem(path, None, format!("no such key; did you mean {parent}{meant}?"));
-        } else if node.kind == Kind::Driver {
+        } else if driver {
             self.findings.notice(Weight::Warn, path, "not a known key of a storage driver, and without effect");
             return value.clone();
         } else if let Some(elsewhere) = keys::all().find(|known| suggest::same(last(known.path), key)) {

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The key of a problem with all of a file.
+pub(super) const WHOLE: &str = "(file)";
+
 /// One reason to refuse a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -58,9 +61,14 @@ impl Findings {
         self.problems.push(Problem { key: key.to_owned(), value, text: text.into(), variable: None });
     }
 
-    /// Whether a problem with this key was found already.
-    pub(super) fn mentions(&self, key: &str) -> bool {
-        self.problems.iter().any(|problem| problem.key == key)
+    /// Whether a problem that was found already explains that this key has no value: one with the key, with what is
+    /// around it, or with a key that is written instead of it.
+    pub(super) fn explain(&self, key: &str) -> bool {
+        let meant = format!("did you mean {key}?");
+        self.problems.iter().any(|problem| {
+            let inside = key.strip_prefix(&problem.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            inside || problem.key == WHOLE || problem.text.contains(&meant)
+        })
     }
 
     /// Adds a notice.

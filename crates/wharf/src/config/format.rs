@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn one_tree_from_three_formats() {
-        let json = parse(Path::new("c.json"), r#"{"http": {"port": "5000", "compat": ["docker2s2"]}}"#);
-        let yaml = parse(Path::new("c.yml"), "http:\n  port: '5000'\n  compat: [docker2s2]\n");
+        let json = parse(Path::new("c.json"), r#"{"http": {"compat": ["docker2s2"], "port": "5000"}}"#);
+        let yaml = parse(Path::new("c.yml"), "http:\n  compat: [docker2s2]\n  port: '5000'\n");
         let toml = parse(Path::new("c.toml"), "[http]\nport = '5000'\ncompat = ['docker2s2']\n");
         assert_eq!(json, yaml);
         assert_eq!(json, toml);

@@ -98,7 +98,7 @@ pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Loa
 fn read_file(path: &Path, findings: &mut Findings) -> Value {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
     text.and_then(|text| format::parse(path, &text)).unwrap_or_else(|error| {
-        findings.problem("(file)", None, error);
+        findings.problem(findings::WHOLE, None, error);
         Value::Null
     })
 }

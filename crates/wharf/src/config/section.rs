@@ -80,6 +80,13 @@ impl<'a> Source<'a> {
         Some(bytes)
     }
 
+    /// Says that a key must have a value, unless something that was said explains why it has none.
+    pub(super) fn missing(&mut self, key: &str, text: impl std::fmt::Display) {
+        if !self.findings.explain(key) {
+            self.findings.problem(key, None, format!("is missing: {text}"));
+        }
+    }
+
     /// Says that the value of a key is not accepted.
     pub(super) fn problem(&mut self, key: &str, text: impl Into<String>) {
         let durations = ["gcDelay", "gcInterval", "drainTimeout"];

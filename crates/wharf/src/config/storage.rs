@@ -170,8 +170,10 @@ fn redirect(source: &mut Source<'_>, place: &Place) -> bool {
 }
 
 fn place(source: &mut Source<'_>) -> Place {
+    // A driver whose only key was refused still asks for a bucket.
+    let asked = source.findings.explain("storage.storageDriver.name");
     match source.value("storage.storageDriver") {
-        Some(Value::Map(entries)) if !entries.is_empty() => remote(source, entries),
+        Some(Value::Map(entries)) if asked || !entries.is_empty() => remote(source, entries),
         _ => local(source),
     }
 }
@@ -195,7 +197,7 @@ fn root(source: &mut Source<'_>) -> PathBuf {
     }
     let folder = if source.bare { default_root(source) } else { None };
     folder.unwrap_or_else(|| {
-        source.problem(KEY, "is missing: name the folder for the data, or a storage.storageDriver for a bucket");
+        source.missing(KEY, "name the folder for the data, or a storage.storageDriver for a bucket");
         PathBuf::new()
     })
 }
@@ -218,10 +220,7 @@ fn remote(source: &mut Source<'_>, entries: &[(String, Value)]) -> Place {
         Some("azure") => Service::Azure,
         Some(_) => Service::S3,
         None => {
-            // The name is missing, or is none of a driver and said so already.
-            if !source.findings.mentions(NAME) {
-                source.problem(NAME, format!("is missing: must be one of {}", super::keys::DRIVERS.join(", ")));
-            }
+            source.missing(NAME, format!("must be one of {}", super::keys::DRIVERS.join(", ")));
             Service::S3
         }
     };
@@ -243,7 +242,7 @@ fn remote(source: &mut Source<'_>, entries: &[(String, Value)]) -> Place {
 fn require(source: &mut Source<'_>, service: Service) {
     let has = |source: &Source<'_>, key: &str| source.text(&format!("storage.storageDriver.{key}")).is_some();
     let missing = |source: &mut Source<'_>, key: &str, text: &str| {
-        source.problem(&format!("storage.storageDriver.{key}"), format!("is missing: {text}"));
+        source.missing(&format!("storage.storageDriver.{key}"), text);
     };
     match service {
         Service::S3 => {

@@ -2,13 +2,29 @@
 
 /// The candidate nearest to a word, where one is near enough to be what was meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let begins = |word: &str, other: &str| {
+        word.len() >= 3 && other.len() >= 3 && (other.starts_with(word) || word.starts_with(other))
+    };
+    best(word, candidates, begins)
+}
+
+/// The candidate that a word is a slip of the pen of.
+pub(crate) fn slip<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    best(word, candidates, |_, _| false)
+}
+
+/// The candidate with the fewest changes, among those with few enough and those that are `also` near.
+fn best<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+    also: impl Fn(&str, &str) -> bool,
+) -> Option<&'a str> {
     let word = plain(word);
     let near = |candidate: &'a str| {
         let other = plain(candidate);
-        let begins = word.len() >= 3 && other.len() >= 3 && (other.starts_with(&word) || word.starts_with(&other));
         let allowed = (word.len().max(other.len()) / 4).clamp(1, 3);
         let distance = distance(&word, &other);
-        (distance <= allowed || begins).then_some((distance, candidate))
+        (distance <= allowed || also(&word, &other)).then_some((distance, candidate))
     };
     candidates.filter_map(near).min().map(|(_, candidate)| candidate)
 }
@@ -58,6 +74,12 @@ mod tests {
         assert_eq!(nearest("redirectBlobUrls"), Some("redirectBlobURL"));
         assert_eq!(nearest("color"), None);
         assert_eq!(nearest("x"), None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_word_is_no_slip() {
+        assert_eq!(slip("credentialsFile", ["credentials"].into_iter()), None);
+        assert_eq!(slip("acceskey", ["accesskey", "secretkey"].into_iter()), Some("accesskey"));
     }
 
     #[test]
