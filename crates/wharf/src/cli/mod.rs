@@ -43,16 +43,15 @@ enum Command {
 /// Names the configuration; for every command that reads one.
 #[derive(Debug, Args)]
 struct Source {
-    /// Configuration file (JSON, YAML or TOML); without one: local disk, 127.0.0.1:5000
-    #[arg(env = CONFIG_VARIABLE, hide_env_values = true)]
+    /// Configuration file (JSON, YAML or TOML), or else $WHARF_CONFIG; without one: local disk, 127.0.0.1:5000
     config: Option<PathBuf>,
 }
 
 impl Source {
     fn load(&self) -> Result<Loaded, Refused> {
-        // A variable that is set to nothing counts as not set.
-        let file = self.config.as_deref().filter(|path| !path.as_os_str().is_empty());
-        config::load(file, &Environment::of_process())
+        let environment = Environment::of_process();
+        let file = self.config.clone().or_else(|| environment.get(CONFIG_VARIABLE).map(PathBuf::from));
+        config::load(file.as_deref(), &environment)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Configuration: one file in zot's format, overrides from the environment, and defaults.
 //!
-//! The way of a configuration: text → tree ([`format`]) → environment over it ([`env`]) → checked beside the tree of known
+//! The way of a configuration: text → tree ([`mod@format`]) → environment over it ([`mod@env`]) → checked beside the tree of known
 //! keys ([`check`], [`keys`]) → typed sections ([`storage`], [`http`], [`log`]). Every step adds what it finds to one
 //! list, so that a refusal names everything at once.
 
