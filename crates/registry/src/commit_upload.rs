@@ -39,13 +39,19 @@ impl Repository {
         in_doubt: bool,
     ) -> Result<StoredBlob> {
         let core = &*self.core;
-        let (generation, lease) =
-            futures::future::try_join(written.complete(core.data.as_ref()), hold::lease(core, digest, &self.name))
-                .await
-                .map_err(|e| match e {
-                    StoreError::NotFound { .. } => Error::UploadUnknown,
-                    other => other.into(),
-                })?;
+        let (whole, lease) =
+            futures::future::join(written.complete(core.data.as_ref()), hold::lease(core, digest, &self.name)).await;
+        let lease = lease?;
+        let generation = match whole {
+            Ok(generation) => generation,
+            Err(StoreError::NotFound { .. } | StoreError::Refused { .. }) => {
+                // Another request wrote over parts that this session names: nothing can be made of it, the client begins anew.
+                hold::release(core, digest, &self.name, lease).await?;
+                self.give_up(upload, &cell, digest).await?;
+                return Err(Error::UploadUnknown);
+            }
+            Err(e) => return Err(e.into()),
+        };
         let commit = Commit { upload, digest, committer, generation, size: written.length() };
         let record = match self.settle_blob(&commit, in_doubt).await {
             Ok(record) => record,

@@ -60,7 +60,7 @@ async fn a_manifest_needs_its_content_and_its_digest() {
     let missing = sha256(b"never uploaded");
     let pushed = at.push_manifest(manifest(image(&missing, &[]), &["t"])).await;
     assert!(matches!(pushed, Err(Error::ManifestBlobUnknown(list)) if list == [missing.clone()]));
-    let pushed = at.push_manifest(manifest(index(&[missing.clone()]), &["t"])).await;
+    let pushed = at.push_manifest(manifest(index(std::slice::from_ref(&missing)), &["t"])).await;
     assert!(matches!(pushed, Err(Error::ManifestBlobUnknown(list)) if list == [missing]));
     assert!(matches!(at.manifest(&by_tag("t")).await, Err(Error::NameUnknown(_))), "nothing was created");
     let config = put_blob(&at, b"c").await;
@@ -73,7 +73,8 @@ async fn an_index_keeps_its_children() {
     let cluster = Cluster::new(2);
     let at = cluster.at(0, "a");
     let child = push_image(&at, "child", &["child"]).await;
-    let parent = at.push_manifest(manifest(index(&[child.clone()]), &["multi"])).await.expect("an index").digest;
+    let parent =
+        at.push_manifest(manifest(index(std::slice::from_ref(&child)), &["multi"])).await.expect("an index").digest;
     let refused = cluster.at(1, "a").delete_manifest(&Reference::Digest(child.clone())).await;
     assert!(matches!(refused, Err(Error::InUse { what, by }) if what == child && by == parent));
     at.delete_manifest(&by_tag("child")).await.expect("a tag may go");

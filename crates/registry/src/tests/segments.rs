@@ -63,5 +63,5 @@ async fn the_root_stays_bounded_and_old_segments_are_collected() {
     at.delete_manifest(&Reference::Digest(sha256(&bytes))).await.expect("a deletion of all at once");
     assert_eq!(at.tags(None, 1000).await.expect("tags").items.len(), 0);
     cluster.collect_all().await;
-    assert!(cluster.keys("segment/").len() <= 4);
+    assert!(cluster.keys("segment/").len() * 4 < after, "what is left waits for changes beside it");
 }
