@@ -5,6 +5,7 @@ use wharf_oci::Digest;
 use wharf_store::{Generation, StoreResult};
 
 use crate::backoff::Backoff;
+use crate::breaks::Break;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::key::{Id, Key};
@@ -67,6 +68,7 @@ pub(crate) async fn ensure_live(core: &Core, digest: &Digest) -> Result<Option<B
         match cell.value.state {
             BlobState::Live => return Ok(Some(cell.value)),
             BlobState::Gone => return Ok(None),
+            BlobState::Condemned if core.broken(Break::NoRescue) => return Ok(Some(cell.value)),
             BlobState::Condemned => {
                 let rescued = cell.value.turned(core, BlobState::Live);
                 if matches!(swap(core, digest, Some(&cell), &rescued).await?, Swap::Done(_)) {

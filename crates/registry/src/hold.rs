@@ -142,6 +142,6 @@ pub(crate) async fn withdraw_all(
     futures::future::try_join_all(deletes).await.map(drop)
 }
 
-fn push_key(digest: &Digest, repository: &RepositoryName, manifest: &Digest, push: Id) -> Key {
+pub(crate) fn push_key(digest: &Digest, repository: &RepositoryName, manifest: &Digest, push: Id) -> Key {
     Key::Hold(digest.clone(), repository.clone(), Holder::Push { manifest: manifest.clone(), push })
 }

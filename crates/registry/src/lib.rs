@@ -6,6 +6,8 @@
 mod backoff;
 mod blob;
 mod blob_record;
+#[cfg_attr(not(feature = "breaks"), allow(dead_code, unreachable_pub))] // only the simulation names them
+mod breaks;
 mod commit_upload;
 mod core;
 mod due;
@@ -13,6 +15,7 @@ mod env;
 mod error;
 mod gc;
 mod hold;
+mod inspect;
 mod key;
 mod pull;
 mod push;
@@ -25,10 +28,14 @@ mod upload;
 mod tests;
 
 pub use blob::StoredBlob;
+#[cfg(feature = "breaks")]
+pub use breaks::Break;
 pub use env::{Env, SystemEnv};
 pub use error::{Error, Result};
 pub use gc::{Collected, Collector};
+pub use inspect::Claims;
 pub use pull::StoredManifest;
 pub use push::{ManifestPush, Pushed};
 pub use registry::{Options, Page, Registry, Repository};
+pub use repository::Shape;
 pub use upload::{Chunk, UploadId, UploadStatus};

@@ -13,6 +13,7 @@ use wharf_store::Generation;
 
 use crate::backoff::Backoff;
 use crate::blob_record;
+use crate::breaks::Break;
 use crate::due::{self, Due};
 use crate::error::{Error, Result};
 use crate::hold::{self, Holds};
@@ -104,8 +105,21 @@ impl Repository {
                 return Err(Error::ManifestBlobUnknown(missing));
             }
             let fence = view.as_ref().map_or(0, |view| view.root.fence);
-            let attempt = self.prepare(pushing).await?;
-            let missing = self.look_at_blobs(pushing).await?;
+            let early = match self.core.broken(Break::HoldAfterLook) {
+                true => Some(self.look_at_blobs(pushing).await?),
+                false => None,
+            };
+            let attempt = match stale.pop() {
+                Some(attempt) if self.core.broken(Break::RetryUnderOldPush) => attempt,
+                other => {
+                    stale.extend(other);
+                    self.prepare(pushing).await?
+                }
+            };
+            let missing = match early {
+                Some(missing) => missing,
+                None => self.look_at_blobs(pushing).await?,
+            };
             if !missing.is_empty() {
                 stale.push(attempt);
                 self.withdraw_behind(pushing, stale);
@@ -166,7 +180,8 @@ impl Repository {
     /// The due entry, then the bytes and the holds, under a fresh push id.
     async fn prepare(&self, pushing: &Pushing) -> Result<Attempt> {
         let core = &*self.core;
-        let (push, generation) = (core.id(), core.family().first());
+        let push = if core.broken(Break::SharedPushId) { Id::new(core.now() >> 16 << 16, 0) } else { core.id() };
+        let generation = core.family().first();
         let due = due::put(
             core,
             Due::Push {
@@ -275,7 +290,12 @@ impl Repository {
             let bytes = pull::read_manifest(&self.core, digest, &entry).await?;
             let manifest = pull::parse_stored(digest, &bytes, &entry)?;
             let blobs: Vec<Digest> = manifest.blobs.into_iter().collect();
-            self.put_dues_of_removal(digest, &entry, &blobs).await?;
+            if !self.core.broken(Break::DueAfterSwap) {
+                self.put_dues_of_removal(digest, &entry, &blobs).await?;
+            }
+            if self.core.broken(Break::HoldsBeforeRoot) {
+                hold::withdraw_all(&self.core, &self.name, &blobs, digest, entry.push).await?;
+            }
             let removal = Removal {
                 digest: digest.clone(),
                 push: entry.push,
@@ -285,6 +305,9 @@ impl Repository {
             };
             match self.handle().commit(&self.core, Change::DeleteManifest(Box::new(removal))).await {
                 Ok(_) => {
+                    if self.core.broken(Break::DueAfterSwap) {
+                        self.put_dues_of_removal(digest, &entry, &blobs).await?;
+                    }
                     self.clear_behind(digest.clone(), entry, blobs);
                     return Ok(());
                 }

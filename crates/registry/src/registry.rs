@@ -21,7 +21,11 @@ pub struct Options {
     pub upload_memory: u64,
     /// Bytes of repository state and manifests that may be cached.
     pub cache_memory: u64,
-    pub(crate) shape: Shape,
+    /// Limits of the pieces that a repository's state is kept in.
+    pub shape: Shape,
+    /// A step of the protocol to do wrong.
+    #[cfg(feature = "breaks")]
+    pub broken: Option<crate::Break>,
 }
 
 impl Default for Options {
@@ -31,6 +35,8 @@ impl Default for Options {
             upload_memory: 192 << 20,
             cache_memory: 64 << 20,
             shape: Shape::default(),
+            #[cfg(feature = "breaks")]
+            broken: None,
         }
     }
 }

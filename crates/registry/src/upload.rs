@@ -11,6 +11,7 @@ use wharf_store::write::{WriteState, Writer};
 use wharf_store::{Claim, Generation, StoreError};
 
 use crate::blob::StoredBlob;
+use crate::breaks::Break;
 use crate::due::{self, Due};
 use crate::env::Seconds;
 use crate::error::{Error, Result};
@@ -305,6 +306,10 @@ impl Repository {
     ) -> Result<Option<Cell<Session>>> {
         let core = &*self.core;
         let session = Session::new(core.id(), core.now(), state);
+        if core.broken(Break::SessionUnconditional) {
+            let etag = record::create(core.records.as_ref(), &self.session_key(upload), &session).await?;
+            return Ok(Some(Cell { value: session, etag }));
+        }
         let swap = record::swap(core.records.as_ref(), &self.session_key(upload), Some(&known.etag), &session).await?;
         Ok(match swap {
             Swap::Done(etag) => Some(Cell { value: session, etag }),

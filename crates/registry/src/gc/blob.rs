@@ -7,6 +7,7 @@ use wharf_oci::Digest;
 use super::judge::{Fenced, Hold, Verdict, fence, judge};
 use super::{Counters, Outcome, refused};
 use crate::blob_record::{self, BlobRecord, BlobState};
+use crate::breaks::Break;
 use crate::core::Core;
 use crate::error::Result;
 use crate::record::{Cell, Swap};
@@ -56,6 +57,7 @@ async fn condemn(core: &Arc<Core>, digest: &Digest) -> Result<Outcome> {
     };
     let holds = match judge(core, digest).await? {
         Verdict::Unheld(holds) => holds,
+        _ if core.broken(Break::NoSecondLook) => Vec::new(),
         _ => {
             back_to_live(core, digest, &condemned).await?;
             return Ok(Outcome::Again);
@@ -69,10 +71,16 @@ async fn condemn(core: &Arc<Core>, digest: &Digest) -> Result<Outcome> {
         }
     }
     let gone = condemned.value.turned(core, BlobState::Gone);
+    if core.broken(Break::DataBeforeGone) {
+        core.data.delete(&gone.generation).await?;
+    }
     match blob_record::swap(core, digest, Some(&condemned), &gone).await? {
         Swap::Done(_) => {
             core.data.delete(&gone.generation).await?;
             remove(core, digest, &holds).await?;
+            if core.broken(Break::GoneDeleted) {
+                core.records.delete(&crate::key::Key::Blob(digest.clone()).to_string()).await?;
+            }
             Counters::add(&core.counters.blobs, 1);
             Counters::add(&core.counters.bytes, gone.size);
             Ok(Outcome::Finished)

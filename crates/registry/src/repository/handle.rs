@@ -10,6 +10,7 @@ use wharf_store::{Changed, ETag, Record, StoreError, StoreResult};
 use super::commit::Queue;
 use super::root::Root;
 use super::view::View;
+use crate::breaks::Break;
 use crate::core::Core;
 use crate::key::Key;
 use crate::record;
@@ -57,6 +58,9 @@ impl Handle {
         let joined = {
             let mut reads = lock(&self.reads);
             match &reads.next {
+                _ if core.broken(Break::JoinsRunningRead) && reads.running.is_some() => {
+                    reads.running.clone().ok_or_else(|| StoreError::not_found("a running read"))?
+                }
                 Some(next) => next.clone(),
                 None => {
                     let next = Self::next_read(Arc::downgrade(self), core.clone(), reads.running.clone());

@@ -12,5 +12,5 @@ pub(crate) use commit::{Change, Committed, Push, Refusal, Removal, TagPush};
 pub(crate) use entry::{ManifestEntry, ReferrerEntry};
 pub(crate) use handle::{CachedRoot, Handle};
 pub(crate) use segment::Segment;
-pub(crate) use tree::Shape;
+pub use tree::Shape;
 pub(crate) use view::View;

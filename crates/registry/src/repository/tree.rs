@@ -19,15 +19,15 @@ use crate::key::Id;
 
 /// Limits of the tree's pieces, in bytes and in children.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Recent changes above this are settled ...
-    pub(crate) recent_high: usize,
+    pub recent_high: usize,
     /// ... until they are below this.
-    pub(crate) recent_low: usize,
+    pub recent_low: usize,
     /// A leaf above this is split.
-    pub(crate) leaf: usize,
+    pub leaf: usize,
     /// A root or an inner segment with more children is split.
-    pub(crate) fanout: usize,
+    pub fanout: usize,
 }
 
 impl Default for Shape {

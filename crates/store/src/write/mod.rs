@@ -38,7 +38,7 @@ pub struct Writer {
     data: Arc<dyn Data>,
     budget: Arc<Budget>,
     family: Family,
-    random: Box<dyn FnMut() -> u64 + Send>,
+    random: Box<dyn FnMut() -> u64 + Send + Sync>,
     limits: PartLimits,
     state: WriteState,
     buffered: Vec<Bytes>,
@@ -57,7 +57,7 @@ impl Writer {
         budget: Arc<Budget>,
         family: Family,
         state: Option<WriteState>,
-        random: impl FnMut() -> u64 + Send + 'static,
+        random: impl FnMut() -> u64 + Send + Sync + 'static,
     ) -> Self {
         let limits = data.part_limits();
         let state = state.unwrap_or_default();
