@@ -136,6 +136,7 @@ impl World {
             self.scheduler.note(|| format!("replica {i} is killed and started again"));
             let old = std::mem::replace(&mut *lock(&self.slots[i]), fresh);
             old.alive.store(false, Ordering::Relaxed);
+            self.scheduler.killed();
         }
     }
 
