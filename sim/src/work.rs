@@ -283,7 +283,7 @@ impl Client {
         let target = Register::Manifest(repository.into(), digest.clone());
         let pending = {
             let mut model = lock(&self.world.model);
-            let tags = model.tags_of(repository).into_iter().map(|t| (t, None));
+            let tags = TAGS.iter().map(|t| (Register::Tag(repository.into(), (*t).into()), None));
             let writes: Vec<(Register, Value)> = std::iter::once((target.clone(), None)).chain(tags).collect();
             model.begin(writes)
         };
