@@ -12,6 +12,7 @@ mod error;
 mod memory;
 mod object;
 mod records;
+pub mod suite;
 pub mod write;
 
 pub use data::{
