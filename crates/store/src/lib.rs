@@ -10,7 +10,9 @@
 mod data;
 mod error;
 mod memory;
+mod object;
 mod records;
+pub mod suite;
 pub mod write;
 
 pub use data::{
@@ -19,4 +21,8 @@ pub use data::{
 };
 pub use error::{StoreError, StoreResult};
 pub use memory::MemoryStore;
+pub use object::{
+    AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
+    connect_gcs, connect_s3,
+};
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};
