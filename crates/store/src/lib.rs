@@ -9,6 +9,7 @@
 
 mod data;
 mod error;
+mod local;
 mod memory;
 mod records;
 pub mod write;
@@ -18,5 +19,6 @@ pub use data::{
     UnfinishedUpload,
 };
 pub use error::{StoreError, StoreResult};
+pub use local::{LocalStore, OpenError};
 pub use memory::MemoryStore;
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};
