@@ -11,7 +11,9 @@ mod data;
 mod error;
 mod local;
 mod memory;
+mod object;
 mod records;
+pub mod suite;
 pub mod write;
 
 pub use data::{
@@ -21,4 +23,8 @@ pub use data::{
 pub use error::{StoreError, StoreResult};
 pub use local::{LocalStore, OpenError};
 pub use memory::MemoryStore;
+pub use object::{
+    AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
+    connect_gcs, connect_s3,
+};
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};

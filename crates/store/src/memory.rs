@@ -289,3 +289,19 @@ impl Data for MemoryStore {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::suite;
+
+    #[tokio::test]
+    async fn it_passes_the_suite() {
+        let store = Arc::new(MemoryStore::new());
+        suite::records(store.clone(), "suite").await;
+        suite::data(store.clone()).await;
+        assert!(store.keys().is_empty() && store.generations().is_empty() && store.open_uploads() == 0);
+    }
+}
