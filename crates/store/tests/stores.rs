@@ -5,9 +5,7 @@ use std::env;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use wharf_store::{
-    AzureSettings, GcsSettings, ObjectStore, S3Settings, connect_azure, connect_gcs, connect_s3, suite,
-};
+use wharf_store::{AzureSettings, GcsSettings, ObjectStore, S3Settings, connect_azure, connect_gcs, connect_s3, suite};
 
 /// A key that every installation of the emulator has.
 const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";

@@ -135,13 +135,17 @@ impl Data for LocalStore {
 
     async fn sync(&self, generation: &Generation, _upload: &str) -> StoreResult<()> {
         self.on_upload("sync", generation, |files, held| {
-            let file = upload(files, held, "sync")?.ok_or_else(|| no_upload(held.generation()))?;
+            // Of an upload that was completed everything is durable, and of one that was given up nothing is left.
+            let Some(file) = upload(files, held, "sync")? else { return Ok(()) };
             files.sync_upload(&file).map_err(|e| sync_failed("sync", held.generation(), e))
         })
         .await
     }
 
     async fn complete(&self, generation: &Generation, _upload: &str, parts: &[Part]) -> StoreResult<()> {
+        if let Some(part) = parts.iter().find(|part| part.tag != TAG) {
+            return Err(StoreError::refused("complete", generation, format!("there is no part {part:?}")));
+        }
         let expected = parts.iter().map(|part| part.size).sum();
         self.on_upload("complete", generation, move |files, held| complete(files, held, expected)).await
     }

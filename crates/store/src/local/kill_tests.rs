@@ -52,9 +52,9 @@ async fn write(shared: Arc<(LocalStore, Mutex<File>)>, round: u32, writer: u32) 
             0 => Data::put(store, &id, vec![bytes]).await.unwrap(),
             4 => {
                 let upload = store.start(&id).await.unwrap();
-                store.put_part(&id, &upload, 1, 0, vec![bytes.clone()]).await.unwrap();
+                let tag = store.put_part(&id, &upload, 1, 0, vec![bytes.clone()]).await.unwrap();
                 store.sync(&id, &upload).await.unwrap();
-                let whole = Part { number: 1, size: bytes.len() as u64, tag: String::new() };
+                let whole = Part { number: 1, size: bytes.len() as u64, tag };
                 store.complete(&id, &upload, &[whole]).await.unwrap();
             }
             _ => {}

@@ -30,8 +30,6 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::DatabaseError;
-
 pub use error::OpenError;
 
 use crate::{Generation, StoreResult};
@@ -67,8 +65,8 @@ impl LocalStore {
         std::fs::create_dir_all(root).map_err(directory)?;
         let path = root.join("records.redb");
         let table = Table::open(path.clone(), durable).map_err(|e| match e {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { root: root.to_owned() },
-            e => OpenError::Records { path, source: Box::new(e.into()) },
+            redb::Error::DatabaseAlreadyOpen => OpenError::InUse { root: root.to_owned() },
+            e => OpenError::Records { path, source: Box::new(e) },
         })?;
         let table = Arc::new(table);
         // Only now is it certain that nobody else is at work here.

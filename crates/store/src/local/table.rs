@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, TableDefinition, TableHandle as _};
 
 use super::backend::UnsyncedFile;
 use super::error::Fault;
@@ -28,17 +28,19 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn open(path: PathBuf, durable: bool) -> Result<Self, DatabaseError> {
+    pub(super) fn open(path: PathBuf, durable: bool) -> Result<Self, redb::Error> {
         let table = Self { path, durable, database: RwLock::new(None) };
         table.reopen()?;
         Ok(table)
     }
 
     /// Closes the database and opens it again.
-    pub(super) fn reopen(&self) -> Result<(), DatabaseError> {
+    pub(super) fn reopen(&self) -> Result<(), redb::Error> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop(database.take());
-        *database = Some(self.load()?);
+        let opened = self.load()?;
+        make_tables(&opened)?;
+        *database = Some(opened);
         Ok(())
     }
 
@@ -70,4 +72,17 @@ impl Table {
             transaction.open_table(RECORDS).map_err(Fault::records)
         })
     }
+}
+
+/// Makes the tables of a new database, which may also be one that failed before it had them.
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let has_records = database.begin_read()?.list_tables()?.any(|table| table.name() == RECORDS.name());
+    if !has_records {
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(NUMBERS)?;
+        transaction.commit()?;
+    }
+    Ok(())
 }

@@ -25,6 +25,17 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8).collect()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite() {
+    for durable in [true, false] {
+        let root = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(root.path(), durable).unwrap());
+        crate::suite::records(store.clone(), "suite").await;
+        crate::suite::data(store.clone()).await;
+        assert_eq!(store.slots.in_use(), 0);
+    }
+}
+
 #[tokio::test]
 async fn what_was_written_is_there_after_reopening() {
     let root = tempfile::tempdir().unwrap();
