@@ -9,6 +9,7 @@
 
 mod data;
 mod error;
+mod local;
 mod memory;
 mod object;
 mod records;
@@ -20,6 +21,7 @@ pub use data::{
     UnfinishedUpload,
 };
 pub use error::{StoreError, StoreResult};
+pub use local::{LocalStore, OpenError};
 pub use memory::MemoryStore;
 pub use object::{
     AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
