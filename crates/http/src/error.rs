@@ -16,9 +16,12 @@ use crate::body::{Body, Stalled};
 use crate::headers::{JSON, value};
 use crate::router::NoRoute;
 
-/// A refusal, as the client sees it.
+/// A refusal, as the client sees it. Small, because every answer might be one.
 #[derive(Debug)]
-pub(crate) struct WireError {
+pub(crate) struct WireError(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
     status: StatusCode,
     entries: Vec<Entry>,
     headers: HeaderMap,
@@ -49,7 +52,7 @@ struct Document<'a> {
 impl WireError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         let entry = Entry { code, message: message.into(), detail: None };
-        Self { status, entries: vec![entry], headers: HeaderMap::new(), cause: None }
+        Self(Box::new(Refusal { status, entries: vec![entry], headers: HeaderMap::new(), cause: None }))
     }
 
     fn bad(code: ErrorCode, message: impl ToString) -> Self {
@@ -57,14 +60,14 @@ impl WireError {
     }
 
     fn detail(mut self, detail: Value) -> Self {
-        if let Some(first) = self.entries.first_mut() {
+        if let Some(first) = self.0.entries.first_mut() {
             first.detail = Some(detail);
         }
         self
     }
 
     fn header(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -160,21 +163,21 @@ impl WireError {
     fn unavailable(message: &'static str, cause: Error) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
             .header(RETRY_AFTER, HeaderValue::from_static("1"));
-        error.cause = Some(Box::new(cause));
+        error.0.cause = Some(Box::new(cause));
         error
     }
 
     /// Tells where the session is, if the refusal is about a place in it.
     pub(crate) fn at_upload(mut self, location: impl FnOnce() -> HeaderValue) -> Self {
-        if self.status == StatusCode::RANGE_NOT_SATISFIABLE {
-            self.headers.insert(LOCATION, location());
+        if self.0.status == StatusCode::RANGE_NOT_SATISFIABLE {
+            self.0.headers.insert(LOCATION, location());
         }
         self
     }
 
     /// Puts into the log what the client is not told.
     pub(crate) fn log(&self) {
-        match self.cause.as_deref() {
+        match self.0.cause.as_deref() {
             Some(cause @ Error::Contended(_)) => tracing::warn!(%cause, "a request gave up"),
             Some(cause) => tracing::error!(%cause, "a request failed"),
             None => {}
@@ -183,10 +186,11 @@ impl WireError {
 
     /// The answer.
     pub(crate) fn into_response(self) -> Response<Body> {
-        let body = serde_json::to_vec(&Document { errors: &self.entries }).unwrap_or_default();
+        let Refusal { status, entries, headers, .. } = *self.0;
+        let body = serde_json::to_vec(&Document { errors: &entries }).unwrap_or_default();
         let mut response = Response::new(Body::full(body));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
         response.headers_mut().insert(CONTENT_TYPE, JSON);
         response
     }
@@ -220,8 +224,9 @@ impl From<Error> for WireError {
             Error::UploadUnknown => not_found(ErrorCode::BlobUploadUnknown, &error),
             Error::ManifestBlobUnknown(missing) => manifest_blob_unknown(missing),
             Error::ManifestInvalid(why) => manifest_invalid(&why),
-            Error::DigestMismatch { ref expected, ref actual } => Self::bad(ErrorCode::DigestInvalid, &error)
-                .detail(json!({ "expected": expected, "actual": actual })),
+            Error::DigestMismatch { ref expected, ref actual } => {
+                Self::bad(ErrorCode::DigestInvalid, &error).detail(json!({ "expected": expected, "actual": actual }))
+            }
             Error::RangeNotAligned { offset } => {
                 Self::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, error.to_string())
                     .header(RANGE, upload_range(offset))
@@ -238,8 +243,12 @@ impl From<Error> for WireError {
                 Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid, error.to_string())
             }
             Error::Body(_) => Self::bad(ErrorCode::BlobUploadInvalid, "the request body broke off"),
-            Error::Contended(_) => Self::unavailable("too many concurrent changes of the same content; try again", error),
-            Error::Store(_) | Error::Commit(_) => Self::unavailable("the registry's storage did not answer; try again", error),
+            Error::Contended(_) => {
+                Self::unavailable("too many concurrent changes of the same content; try again", error)
+            }
+            Error::Store(_) | Error::Commit(_) => {
+                Self::unavailable("the registry's storage did not answer; try again", error)
+            }
         }
     }
 }
@@ -251,12 +260,9 @@ fn manifest_blob_unknown(missing: Vec<Digest>) -> WireError {
         message: format!("the repository does not have {digest}, which the manifest needs; push it first").into(),
         detail: Some(json!({ "digest": digest })),
     });
-    WireError {
-        status: StatusCode::BAD_REQUEST,
-        entries: entries.collect(),
-        headers: HeaderMap::new(),
-        cause: None,
-    }
+    let mut error = WireError::bad(ErrorCode::ManifestBlobUnknown, "");
+    error.0.entries = entries.collect();
+    error
 }
 
 fn manifest_invalid(why: &InvalidManifest) -> WireError {
@@ -274,7 +280,6 @@ pub(crate) fn upload_range(offset: u64) -> HeaderValue {
     value(format_args!("0-{}", offset.saturating_sub(1)))
 }
 
-/// A name in the query that no repository has.
 impl From<InvalidName> for WireError {
     fn from(why: InvalidName) -> Self {
         Self::name_invalid(why)

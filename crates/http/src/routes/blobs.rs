@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION, RANGE,
-};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION, RANGE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use wharf_oci::{ByteRange, Digest, InvalidRange, RepositoryName};
 use wharf_registry::StoredBlob;

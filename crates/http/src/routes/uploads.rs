@@ -98,13 +98,7 @@ fn chunk(headers: &HeaderMap, announced: Option<u64>) -> Result<Chunk, WireError
 }
 
 /// Where a session is, and how far.
-fn session(
-    status: StatusCode,
-    base: &str,
-    name: &RepositoryName,
-    upload: &UploadId,
-    offset: u64,
-) -> Response<Body> {
+fn session(status: StatusCode, base: &str, name: &RepositoryName, upload: &UploadId, offset: u64) -> Response<Body> {
     let mut response = empty(status);
     let headers = response.headers_mut();
     headers.insert(LOCATION, location(base, name, upload));
