@@ -189,7 +189,7 @@ fn start(
 ) -> Slot {
     let alive = Arc::new(AtomicBool::new(true));
     let store = Arc::new(SimStore::new(store.clone(), scheduler.clone(), alive.clone(), replica));
-    let skew = *scheduler.pick(&[0, 0, 0, 130, -130]);
+    let skew = *scheduler.pick(&[0, 0, 0, 40, -40]);
     let env = Arc::new(SimEnv::new(scheduler.clone(), jumps.clone(), skew));
     Slot { registry: Registry::with_env(store.clone(), store, options(plan), env), alive }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use wharf_registry::{Options, Registry};
-use wharf_store::{Data, Records};
+use wharf_store::{
+    AzureSettings, Data, GcsSettings, LocalStore, ObjectStore, OpenError, Records, S3Settings, SettingsError,
+    connect_azure, connect_gcs, connect_s3,
+};
 
-use crate::config::{Place, Storage};
+use crate::config::{Driver, Place, Service, Storage};
 
 /// Why the program does not start, or stops.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +24,18 @@ pub(crate) enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The server itself.
+    #[error("the server stopped: {0}")]
+    Serve(#[source] std::io::Error),
     /// The signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signals(#[source] std::io::Error),
-    /// A part of the program that does not exist yet.
-    #[error("not wired: {0}")]
-    NotWired(&'static str),
+    /// The folder of a local store.
+    #[error(transparent)]
+    Local(#[from] OpenError),
+    /// The block of a storage driver.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
 }
 
 /// What to do about a socket that cannot be had.
@@ -87,8 +96,22 @@ pub(crate) struct Check {
 /// Where it cannot be opened or does not do what a registry needs.
 pub(crate) async fn open(storage: &Storage) -> Result<Stores, StartError> {
     match &storage.place {
-        Place::Local { .. } => Err(StartError::NotWired("the store on local disk")),
-        Place::Remote(_) => Err(StartError::NotWired("the store in a bucket")),
+        Place::Local { root, durable } => {
+            let store = Arc::new(LocalStore::open(root, *durable)?);
+            Ok(Stores { records: store.clone(), data: store })
+        }
+        Place::Remote(driver) => {
+            let store = Arc::new(connect(driver)?);
+            Ok(Stores { records: store.clone(), data: store })
+        }
+    }
+}
+
+fn connect(driver: &Driver) -> Result<ObjectStore, SettingsError> {
+    match driver.service {
+        Service::S3 => connect_s3(&S3Settings::new(&driver.options)?),
+        Service::Gcs => connect_gcs(&GcsSettings::new(&driver.options)?),
+        Service::Azure => connect_azure(&AzureSettings::new(&driver.options)?),
     }
 }
 
@@ -109,7 +132,11 @@ pub(crate) async fn probe(storage: &Storage) -> Vec<Check> {
 
 /// The registry over open stores.
 pub(crate) fn registry(stores: Stores, storage: &Storage) -> Registry {
-    let options =
-        Options { grace: storage.gc_delay, upload_memory: storage.upload_memory, cache_memory: storage.cache_memory };
+    let options = Options {
+        grace: storage.gc_delay,
+        upload_memory: storage.upload_memory,
+        cache_memory: storage.cache_memory,
+        ..Options::default()
+    };
     Registry::new(stores.records, stores.data, options)
 }
