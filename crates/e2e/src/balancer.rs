@@ -69,7 +69,7 @@ defaults
     no option prefer-last-server
     option redispatch 1
     retries 3
-    option httpchk GET /readyz
+    option httpchk GET {}
     default-server check inter 200ms fastinter 100ms downinter 100ms fall 1 rise 1
     timeout connect 2s
     timeout client 300s
@@ -80,7 +80,8 @@ frontend registry
     default_backend replicas
 backend replicas
     http-response set-header {SERVED_BY} %s
-"
+",
+        crate::replica::ready_path(),
     );
     for (index, replica) in replicas.iter().enumerate() {
         // Writing to a string cannot fail.

@@ -123,8 +123,7 @@ impl Replica {
 
     /// The status of `/readyz`, if it answers.
     pub async fn readiness(&self) -> Option<u16> {
-        let path = std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned());
-        let url = format!("http://{}{path}", self.address());
+        let url = format!("http://{}{}", self.address(), ready_path());
         self.probe.get(&url).send().await.ok().map(|answer| answer.status().as_u16())
     }
 
@@ -137,8 +136,20 @@ impl Replica {
     }
 }
 
+/// Where a replica says whether it is ready.
+#[must_use]
+pub fn ready_path() -> String {
+    std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned())
+}
+
 fn launch(name: &str, config: &std::path::Path, log: &std::path::Path) -> Process {
     let mut command = Command::new(tools::wharf());
     command.arg("serve").arg(config);
+    // The configuration file says all; the tests' own settings are none of the replica's.
+    for (name, _) in std::env::vars_os() {
+        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     Process::start(name, &command, log)
 }
