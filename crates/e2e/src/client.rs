@@ -44,7 +44,6 @@ impl Client {
     }
 
     /// A request to the next address. `path` begins with `/`.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len();
         self.http.request(method, format!("http://{}{path}", self.addresses[index]))
@@ -57,27 +56,18 @@ impl Client {
         Upload { location: location(&answer) }
     }
 
-    /// Sends the bytes from `start` to `end` of `content` as one chunk; the answer may be anything.
-    pub async fn try_append(
-        &self,
-        upload: &Upload,
-        content: Content,
-        start: u64,
-        end: u64,
-    ) -> Result<Response, reqwest::Error> {
+    /// A chunk from `start` to `end` whose body comes from `body`.
+    pub fn chunk(&self, upload: &Upload, start: u64, end: u64, body: reqwest::Body) -> RequestBuilder {
         self.request(Method::PATCH, &upload.location)
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, end - start)
             .header(CONTENT_RANGE, format!("{start}-{}", end - 1))
-            .body(content.body(start, end))
-            .send()
-            .await
+            .body(body)
     }
 
     /// Sends the bytes from `start` to `end` of `content` as one chunk.
     pub async fn append(&self, upload: &mut Upload, content: Content, start: u64, end: u64) {
-        let answer = self.try_append(upload, content, start, end).await;
-        let answer = check(answer, StatusCode::ACCEPTED).await;
+        let answer = expect(self.chunk(upload, start, end, content.body(start, end)), StatusCode::ACCEPTED).await;
         upload.location = location(&answer);
     }
 

@@ -1,8 +1,9 @@
 //! Bytes that need no memory.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 
 /// How much of a content is made at once.
 const PIECE: u64 = 256 << 10;
@@ -66,6 +67,30 @@ impl Content {
     /// The bytes from `start` to `end` as a stream.
     pub fn stream(self, start: u64, end: u64) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
         futures::stream::iter(self.pieces(start, end).map(Ok))
+    }
+
+    /// The bytes from `start` to `end` as a request body that pauses at `pause`: it tells `reached`, and goes on when
+    /// `resume` does (or its sender is dropped).
+    #[must_use]
+    pub fn pausing_body(
+        self,
+        start: u64,
+        pause: u64,
+        end: u64,
+        reached: oneshot::Sender<()>,
+        resume: oneshot::Receiver<()>,
+    ) -> reqwest::Body {
+        let wait = async move {
+            // Whether anybody listens or answers makes no difference to the body.
+            let _ = reached.send(());
+            let _ = resume.await;
+            Ok(Bytes::new())
+        };
+        let stream = self.stream(start, pause).chain(futures::stream::once(wait)).chain(self.stream(pause, end));
+        reqwest::Body::wrap_stream(stream.filter(|piece| {
+            let empty = piece.as_ref().is_ok_and(Bytes::is_empty);
+            futures::future::ready(!empty)
+        }))
     }
 
     /// Their digest, `sha256:…`.

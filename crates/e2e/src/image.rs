@@ -30,10 +30,8 @@ impl Image {
     /// An image whose layer holds `size` random bytes.
     #[must_use]
     pub fn new(seed: u64, size: u64) -> Self {
-        let layer = tar(&[
-            ("etc/motd", format!("image {seed}\n").as_bytes()),
-            ("random", &Content::new(seed, size).all()),
-        ]);
+        let layer =
+            tar(&[("etc/motd", format!("image {seed}\n").as_bytes()), ("random", &Content::new(seed, size).all())]);
         let config = Bytes::from(
             json!({
                 "architecture": "amd64",

@@ -23,8 +23,10 @@ impl Lab {
     pub fn new(test: &str) -> Self {
         let turn = take_turn();
         crate::say!("{test}:");
+        // Lower case throughout: Podman takes the path of an image layout for a repository name.
         let directory = tempfile::Builder::new()
-            .prefix(&format!("wharf-{test}-"))
+            .prefix(&format!("wharf-{test}-{}", std::process::id()))
+            .rand_bytes(0)
             .tempdir()
             .unwrap_or_else(|error| panic!("no directory for {test}: {error}"));
         let path = directory.path().to_owned();

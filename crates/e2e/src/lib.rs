@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod replica;
+pub mod scenario;
 pub mod seaweed;
 pub mod tools;
 pub mod wait;

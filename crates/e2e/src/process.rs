@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 /// Lines of a log that are shown when a test fails.
-const TAIL: usize = 60;
+const TAIL: usize = 30;
 
 /// A running program. Dropping it kills it by its own process id; a test that fails prints the end of its log.
 #[derive(Debug)]

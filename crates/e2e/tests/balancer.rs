@@ -1,5 +1,7 @@
 //! The other tests rest on this: consecutive requests, also of one client connection, reach different replicas.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use wharf_e2e::{Lab, Registry, balancer, say};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,8 @@
 //! The distribution specification's own conformance suite, in its stable and its development version, passes in full,
 //! and nothing in it is skipped because the registry "does not support" it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -21,8 +23,7 @@ async fn three_replicas() {
 }
 
 fn conforms(lab: &Lab, registry: &Registry) {
-    let wrong: Vec<String> =
-        ["1.1", "dev"].into_iter().flat_map(|version| run(lab, registry, version)).collect();
+    let wrong: Vec<String> = ["1.1", "dev"].into_iter().flat_map(|version| run(lab, registry, version)).collect();
     assert!(wrong.is_empty(), "{} tests did not pass:\n{}", wrong.len(), wrong[..wrong.len().min(50)].join("\n"));
 }
 
