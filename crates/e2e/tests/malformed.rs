@@ -253,7 +253,7 @@ fn well_formed(session: &str) -> Vec<Case> {
             cases.push(case(&[400, 404, 405], method, target, &[], b""));
         }
     }
-    for authorization in ["Basic", "Basic !!!", "Basic OnVzZXI=", "Bearer", "Bearer \u{1}", "Digest x", ""] {
+    for authorization in ["Basic", "Basic !!!", "Basic OnVzZXI=", "Bearer", "Bearer \u{ff}", "Digest x", ""] {
         let headers = [("Authorization", authorization)];
         cases.push(case(&[200, 400, 401], "GET", "/v2/damage/images/tags/list", &headers, b""));
     }
@@ -293,7 +293,7 @@ fn manifests() -> Vec<Case> {
     cases.push(case(&[400, 404], "PUT", target, &[("Content-Type", MANIFEST)], unknown.as_bytes()));
     cases.push(case(&[413, 400], "PUT", target, &[("Content-Type", MANIFEST)], &huge));
     let sound = small_manifest("sound");
-    for content_type in ["", "/", "text/html", "application/vnd.oci.image.index.v1+json", &"x".repeat(2000), "\u{7f}"] {
+    for content_type in ["", "/", "text/html", "application/vnd.oci.image.index.v1+json", &"x".repeat(2000)] {
         cases.push(case(&[201, 400, 415], "PUT", target, &[("Content-Type", content_type)], &sound));
     }
     let mismatch = format!("/v2/damage/images/manifests/{EMPTY}");
@@ -361,6 +361,8 @@ fn broken() -> Vec<Case> {
         format!("GET /v2/ HTTP/1.1\r\n{head}no colon\r\n\r\n"),
         format!("GET /v2/ HTTP/1.1\r\n{head}Na me: x\r\n\r\n"),
         format!("GET /v2/ HTTP/1.1\r\n{head}X: a\0b\r\n\r\n"),
+        format!("GET /v2/ HTTP/1.1\r\n{head}X: a\u{7f}b\r\n\r\n"),
+        format!("GET /v2/ HTTP/1.1\r\n{head}Authorization: Bearer \u{1}\r\n\r\n"),
         format!("GET /v2/ HTTP/1.1\r\n{head}X: {}\r\n\r\n", "y".repeat(1 << 20)),
         format!("GET /v2/ HTTP/1.1\r\n{head}{many}\r\n"),
         format!("GET /v2/{} HTTP/1.1\r\n{head}\r\n", "a".repeat(1 << 20)),
