@@ -1,5 +1,7 @@
 //! Why the registry could not do what was asked.
 
+use std::sync::Arc;
+
 use wharf_oci::{Digest, InvalidManifest, RepositoryName};
 use wharf_store::StoreError;
 
@@ -67,6 +69,17 @@ pub enum Error {
     /// The store failed, or what it answered makes no sense.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store failed while a change of a repository was committed together with others. Whether it was done is not known.
+    #[error("{0}")]
+    Commit(Arc<StoreError>),
+}
+
+impl Error {
+    /// Whether it is known that nothing was done, and that asking again will not help.
+    #[must_use]
+    pub const fn is_definite(&self) -> bool {
+        !matches!(self, Self::Contended(_) | Self::Store(_) | Self::Commit(_))
+    }
 }
 
 fn list(digests: &[Digest]) -> String {

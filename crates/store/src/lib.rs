@@ -9,11 +9,14 @@
 
 mod data;
 mod error;
+mod memory;
 mod records;
+pub mod write;
 
 pub use data::{
     Claim, Data, DataPage, DataStream, Family, Generation, InvalidGeneration, Part, PartLimits, Presign, StoredData,
     UnfinishedUpload,
 };
 pub use error::{StoreError, StoreResult};
+pub use memory::MemoryStore;
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};

@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: configuration, command line, logs, and the wiring of the other crates.
+
+mod cli;
+mod config;
+mod serve;
+mod shutdown;
+mod store;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,89 @@
+//! Collecting upload sessions: those that nobody came back to, and those that have ended and may have left parts behind.
+
+use std::sync::Arc;
+
+use wharf_oci::{Digest, RepositoryName};
+use wharf_store::{Family, Generation};
+
+use super::{Counters, Outcome};
+use crate::backoff::Backoff;
+use crate::blob_record::{self, BlobRecord, BlobState};
+use crate::core::Core;
+use crate::due::{self, Due};
+use crate::error::{Error, Result};
+use crate::record::{Cell, Swap};
+use crate::registry::Repository;
+use crate::upload::{Session, SessionState};
+
+/// Looks at a session.
+pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, upload: &Family) -> Result<Outcome> {
+    let repository = Repository { core: core.clone(), name: repository.clone() };
+    let cell = match repository.load_session(upload).await {
+        Ok(cell) => cell,
+        Err(Error::UploadUnknown) => return Ok(Outcome::Finished),
+        Err(e) => return Err(e),
+    };
+    let until = cell.value.touched + core.options.grace.as_secs();
+    if until > core.now() {
+        return Ok(Outcome::Later(until));
+    }
+    let keep = match &cell.value.state {
+        SessionState::Open { .. } => {
+            if !expire(&repository, upload, &cell, None).await? {
+                return Ok(Outcome::Again);
+            }
+            None
+        }
+        SessionState::Closing { digest, .. } => {
+            let digest = digest.clone();
+            if !expire(&repository, upload, &cell, Some(digest.clone())).await? {
+                return Ok(Outcome::Again);
+            }
+            stop_commit(core, upload, &digest).await?
+        }
+        // A collector may have stopped after it expired the session.
+        SessionState::Expired { digest: Some(digest) } => stop_commit(core, upload, digest).await?,
+        SessionState::Done { digest, generation } => named(core, digest, upload).await?.filter(|g| g == generation),
+        SessionState::Spent { .. } | SessionState::Expired { digest: None } => None,
+    };
+    let freed = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
+    core.records.delete(&repository.session_key(upload).to_string()).await?;
+    Counters::add(&core.counters.uploads, 1);
+    Counters::add(&core.counters.bytes, freed);
+    Ok(Outcome::Finished)
+}
+
+async fn expire(
+    repository: &Repository,
+    upload: &Family,
+    cell: &Cell<Session>,
+    digest: Option<Digest>,
+) -> Result<bool> {
+    Ok(repository.swap_session(upload, cell, SessionState::Expired { digest }).await?.is_some())
+}
+
+/// Makes a committer that stalled after it looked at the session lose its swap of the blob's record. Then what that record names is
+/// final: answers the session's own bytes if they serve.
+async fn stop_commit(core: &Arc<Core>, upload: &Family, digest: &Digest) -> Result<Option<Generation>> {
+    let mut backoff = Backoff::new();
+    while backoff.goes_on() {
+        let cell = blob_record::load(core, digest).await?;
+        let same = match &cell {
+            Some(cell) => cell.value.turned(core, cell.value.state),
+            None => BlobRecord { state: BlobState::Gone, generation: upload.first(), size: 0, nonce: core.id() },
+        };
+        if matches!(blob_record::swap(core, digest, cell.as_ref(), &same).await?, Swap::Done(_)) {
+            due::put(core, Due::Blob(digest.clone())).await?;
+            return named(core, digest, upload).await;
+        }
+        backoff.pause(core).await;
+    }
+    Err(Error::Contended(digest.to_string()))
+}
+
+/// The bytes of this session that serve as the blob.
+async fn named(core: &Core, digest: &Digest, upload: &Family) -> Result<Option<Generation>> {
+    let cell = blob_record::load(core, digest).await?;
+    let serves = cell.filter(|cell| cell.value.state != BlobState::Gone).map(|cell| cell.value.generation);
+    Ok(serves.filter(|generation| generation.family() == *upload))
+}

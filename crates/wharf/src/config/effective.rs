@@ -1,0 +1,60 @@
+//! What is in effect, key by key, for people.
+
+use std::time::Duration;
+
+use super::scalar::{show_bytes, show_duration};
+use super::storage::Place;
+use super::value::is_secret;
+use super::{Config, SPEC_VERSION};
+
+impl Config {
+    /// Every setting in effect with its key. Secrets are replaced.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = self.place();
+        let mut add = |key: &str, value: String| settings.push((key.to_owned(), value));
+        let storage = &self.storage;
+        add("storage.gc", storage.gc.to_string());
+        add("storage.gcDelay", duration(storage.gc_delay));
+        add("storage.gcInterval", duration(storage.gc_interval));
+        add("storage.redirectBlobURL", storage.redirect_blob_url.to_string());
+        add("storage.singleReplica", storage.single_replica.to_string());
+        add("storage.uploadMemory", show_bytes(storage.upload_memory));
+        add("storage.cacheMemory", show_bytes(storage.cache_memory));
+        let http = &self.http;
+        add("http.address", http.address.clone());
+        add("http.port", if http.port == 0 { "any free one".to_owned() } else { http.port.to_string() });
+        add("http.externalUrl", http.external_url.clone().unwrap_or_else(|| "not set".to_owned()));
+        add("http.readTimeout", http.read_timeout.map_or_else(|| "none".to_owned(), duration));
+        add("http.writeTimeout", http.write_timeout.map_or_else(|| "none".to_owned(), duration));
+        add("http.drainTimeout", duration(http.drain_timeout));
+        let proxies: Vec<_> = http.trusted_proxies.iter().map(ToString::to_string).collect();
+        add("http.trustedProxies", if proxies.is_empty() { "none".to_owned() } else { proxies.join(", ") });
+        add("log.level", self.log.level.name().to_owned());
+        let output = self.log.output.as_ref().map(|path| path.display().to_string());
+        add("log.output", output.unwrap_or_else(|| "standard output".to_owned()));
+        add("distSpecVersion", SPEC_VERSION.to_owned());
+        settings
+    }
+
+    fn place(&self) -> Vec<(String, String)> {
+        match &self.storage.place {
+            Place::Local { root, durable } => vec![
+                ("storage.rootDirectory".to_owned(), root.display().to_string()),
+                ("storage.commit".to_owned(), durable.to_string()),
+            ],
+            Place::Remote(driver) => {
+                let option = |(key, value): (&String, &serde_json::Value)| {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let hidden = is_secret(key) && !text.is_empty();
+                    (format!("storage.storageDriver.{key}"), if hidden { "***".to_owned() } else { text })
+                };
+                let name = ("storage.storageDriver.name".to_owned(), driver.service.name().to_owned());
+                std::iter::once(name).chain(driver.options.iter().map(option)).collect()
+            }
+        }
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    show_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,132 @@
+//! Configuration: one file in zot's format, overrides from the environment, and defaults.
+//!
+//! The way of a configuration: text → tree ([`mod@format`]) → environment over it ([`mod@env`]) → checked beside the tree of known
+//! keys ([`check`], [`keys`]) → typed sections ([`storage`], [`http`], [`log`]). Every step adds what it finds to one
+//! list, so that a refusal names everything at once.
+
+mod check;
+mod effective;
+mod env;
+mod findings;
+mod format;
+mod http;
+mod keys;
+mod log;
+mod read;
+mod scalar;
+mod section;
+mod storage;
+mod suggest;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use self::check::Checker;
+use self::findings::Findings;
+use self::section::Source;
+use self::value::Value;
+
+pub(crate) use self::env::{CONFIG as CONFIG_VARIABLE, Environment, LOG as LOG_VARIABLE};
+pub(crate) use self::findings::{Notice, Refused, Weight};
+pub(crate) use self::http::Http;
+pub(crate) use self::log::{Level, Log};
+pub(crate) use self::storage::{Place, Storage};
+
+/// The version of the distribution specification that is implemented.
+pub(crate) const SPEC_VERSION: &str = "1.1.1";
+
+/// Everything that can be configured and has an effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// `storage`.
+    pub(crate) storage: Storage,
+    /// `http`.
+    pub(crate) http: Http,
+    /// `log`.
+    pub(crate) log: Log,
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// Defaults, and the environment.
+    Defaults,
+    /// A file.
+    File(PathBuf),
+}
+
+/// An accepted configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// What is in effect.
+    pub(crate) config: Config,
+    /// Where it came from.
+    pub(crate) origin: Origin,
+    /// What its author should know.
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => f.write_str("defaults"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Loads and checks a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Refused> {
+    let origin = file.map_or(Origin::Defaults, |path| Origin::File(path.to_owned()));
+    let mut findings = Findings::default();
+    let tree = file.map_or_else(Value::default, |path| read_file(path, &mut findings));
+    let bare = tree.is_empty();
+    let mut variables = BTreeMap::new();
+    let tree = checked(tree, environment, &mut findings, &mut variables);
+    let mut source = Source { tree: &tree, environment, bare, findings: &mut findings };
+    check_spec_version(&mut source);
+    let config = Config { storage: Storage::read(&mut source), http: Http::read(&mut source), log: Log::read(&source) };
+    let notices = findings.finish(&origin.to_string(), &variables)?;
+    Ok(Loaded { config, origin, notices })
+}
+
+fn read_file(path: &Path, findings: &mut Findings) -> Value {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
+    text.and_then(|text| format::parse(path, &text)).unwrap_or_else(|error| {
+        findings.problem(findings::WHOLE, None, error);
+        Value::Null
+    })
+}
+
+/// Puts the environment over a file's tree and checks both. `variables` gets the variable behind each key.
+fn checked(
+    mut tree: Value,
+    environment: &Environment,
+    findings: &mut Findings,
+    variables: &mut BTreeMap<String, String>,
+) -> Value {
+    let schema = keys::schema();
+    for over in environment.overrides(&schema, findings) {
+        if matches!(tree, Value::Map(_) | Value::Null) {
+            tree.set(&over.path, over.value);
+        }
+        variables.insert(over.path.join("."), over.variable);
+    }
+    let allow_unprotected = environment.allows_unprotected(findings);
+    Checker { findings, allow_unprotected }.check(&schema, &tree)
+}
+
+/// Another version than the implemented one is only worth a line, as in zot.
+fn check_spec_version(source: &mut Source<'_>) {
+    const KEY: &str = "distSpecVersion";
+    if let Some(version) = source.text(KEY).filter(|version| *version != SPEC_VERSION) {
+        let text =
+            format!("the file was written for {version}; {SPEC_VERSION} is implemented, and clients of any 1.x work");
+        source.notice(Weight::Info, KEY, text);
+    }
+}

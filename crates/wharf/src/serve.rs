@@ -1,0 +1,112 @@
+//! The life of a serving process: start, serve, drain, stop.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use wharf_registry::Registry;
+
+use crate::config::{Config, Http, Loaded, Weight};
+use crate::shutdown::{Ended, Signals};
+use crate::store::{self, StartError};
+
+/// Serves until a signal.
+///
+/// # Errors
+/// Where the process cannot start.
+pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let ended = runtime.block_on(start(loaded));
+    // Whatever still runs was given its time.
+    runtime.shutdown_background();
+    match ended? {
+        Ended::Drained => tracing::info!("stopped"),
+        Ended::TimedOut => tracing::warn!("stopped: http.drainTimeout is over, and requests were still running"),
+        Ended::Forced => {
+            tracing::warn!("stopped at once by a second signal");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
+    let config = &loaded.config;
+    let signals = Signals::install().map_err(StartError::Signals)?;
+    let stores = store::open(&config.storage).await?;
+    let registry = store::registry(stores, &config.storage);
+    let listener = listen(&config.http.address, config.http.port).await?;
+    announce(loaded, listener.local_addr().ok());
+    let server = http(&config.http, registry, listener, signals.stop());
+    signals.run(server, config.http.drain_timeout).await
+}
+
+/// Serves HTTP on the listener until `stop`, and then until the last running request has its answer.
+async fn http(
+    config: &Http,
+    registry: Registry,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let _ = (config, registry, listener, stop);
+    Err(StartError::NotWired("the HTTP server"))
+}
+
+async fn listen(address: &str, port: u16) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind((address, port)).await;
+    listener.map_err(|source| StartError::Listen { address: format!("{address} port {port}"), source })
+}
+
+/// The first lines of the log: where the data are, the address, what to type next, and the notices.
+fn announce(loaded: &Loaded, address: Option<SocketAddr>) {
+    let data = &loaded.config.storage.place;
+    let address = address.map_or_else(|| loaded.config.http.address.clone(), |address| address.to_string());
+    let name = push_name(&loaded.config, &address);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %loaded.origin,
+        %data,
+        %address,
+        "serving {data} on {address}; try: docker push {name}/hello:1"
+    );
+    for notice in &loaded.notices {
+        match notice.weight {
+            Weight::Info => tracing::info!(key = %notice.key, "{}", notice.text),
+            Weight::Warn => tracing::warn!(key = %notice.key, "{}", notice.text),
+        }
+    }
+}
+
+/// The registry's name in front of an image's.
+fn push_name(config: &Config, address: &str) -> String {
+    let external = config.http.external_url.as_ref().and_then(|url| url::Url::parse(url).ok());
+    if let Some(host) = external.as_ref().and_then(url::Url::host_str) {
+        let port = external.as_ref().and_then(url::Url::port).map(|port| format!(":{port}"));
+        return format!("{host}{}", port.unwrap_or_default());
+    }
+    match address.parse::<SocketAddr>() {
+        // Any address of the machine: the loopback one needs no TLS and no further setting of the client.
+        Ok(socket) if socket.ip().is_unspecified() => format!("127.0.0.1:{}", socket.port()),
+        Ok(socket) if matches!(socket.ip(), IpAddr::V6(ip) if ip.is_loopback()) => {
+            format!("localhost:{}", socket.port())
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, load};
+
+    #[test]
+    fn the_name_to_push_to_is_one_that_works_here() {
+        let mut config = load(None, &Environment { is_root: true, ..Environment::default() }).expect("defaults").config;
+        assert_eq!(push_name(&config, "127.0.0.1:5000"), "127.0.0.1:5000");
+        assert_eq!(push_name(&config, "0.0.0.0:5000"), "127.0.0.1:5000");
+        assert_eq!(push_name(&config, "[::1]:5000"), "localhost:5000");
+        config.http.external_url = Some("https://registry.example.org/".to_owned());
+        assert_eq!(push_name(&config, "0.0.0.0:5000"), "registry.example.org");
+    }
+}

@@ -1,0 +1,191 @@
+//! The promises, checked against the store itself.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use tokio::time::Instant;
+use wharf_oci::{Digest, Manifest, Reference};
+use wharf_registry::{Error, Registry, Repository};
+use wharf_store::{Data as _, Generation, Records as _};
+
+use crate::model::{Register, Value};
+use crate::work::{IMAGES, REPOSITORIES, SECRET, image, index, secret, sha256};
+use crate::world::{World, lock};
+
+type Checked = Result<(), String>;
+
+/// Checks what must hold at every moment.
+///
+/// # Errors
+/// The promise that is broken, and by what.
+pub async fn now(world: &World) -> Checked {
+    let observer = world.observer();
+    registers(world, &observer).await?;
+    for repository in REPOSITORIES {
+        let at = repository_of(&observer, repository);
+        let mut present = Vec::new();
+        let manifests = (0..IMAGES).map(|i| image(i).1).chain([index()]);
+        for bytes in manifests {
+            let digest = sha256(&bytes);
+            if whole(&at, &digest, &bytes).await? {
+                present.push(digest);
+            }
+        }
+        referrers(&at, &present).await?;
+        if at.blob(&sha256(&secret())).await.is_ok() {
+            return Err(format!("P8: {repository} shows a blob that only {SECRET} has"));
+        }
+    }
+    live_blobs(world).await
+}
+
+fn repository_of(observer: &Registry, repository: &str) -> Repository {
+    let name = repository.parse().unwrap_or_else(|e| panic!("{repository}: {e}"));
+    observer.repository(&name)
+}
+
+/// Every register has a value that it may have.
+async fn registers(world: &World, observer: &Registry) -> Checked {
+    let registers = lock(&world.model).registers();
+    for register in registers {
+        let seen = read(observer, &register).await?;
+        if !lock(&world.model).may_read(&register, &seen, Instant::now()) {
+            return Err(format!("P1/P2: {register:?} reads as {seen:?}"));
+        }
+    }
+    Ok(())
+}
+
+async fn read(observer: &Registry, register: &Register) -> Result<Value, String> {
+    let (repository, reference) = match register {
+        Register::Manifest(repository, digest) => (repository, Reference::Digest(digest.clone())),
+        Register::Tag(repository, tag) => {
+            (repository, Reference::Tag(tag.parse().unwrap_or_else(|e| panic!("{tag}: {e}"))))
+        }
+    };
+    match repository_of(observer, repository).manifest(&reference).await {
+        Ok(stored) => Ok(Some(stored.digest)),
+        Err(Error::ManifestUnknown(_) | Error::NameUnknown(_)) => Ok(None),
+        Err(e) => Err(format!("P1: {register:?} cannot be read: {e}")),
+    }
+}
+
+/// A manifest that is there is whole: its bytes, its blobs, its children. Answers whether it is there.
+async fn whole(at: &Repository, digest: &Digest, expected: &Bytes) -> Result<bool, String> {
+    let name = at.name();
+    let bytes = match at.manifest_with_bytes(&Reference::Digest(digest.clone())).await {
+        Ok((_, bytes)) => bytes,
+        Err(Error::ManifestUnknown(_) | Error::NameUnknown(_)) => return Ok(false),
+        Err(e) => return Err(format!("P1: {name} {digest} cannot be read: {e}")),
+    };
+    if bytes != *expected {
+        return Err(format!("P1: {name} {digest} has other bytes"));
+    }
+    let manifest = Manifest::parse(&bytes, None).map_err(|e| format!("P1: {name} {digest}: {e}"))?;
+    for child in &manifest.children {
+        if at.manifest(&Reference::Digest(child.clone())).await.is_err() {
+            return Err(format!("P1: {name} {digest} lost its child {child}"));
+        }
+    }
+    for blob in &manifest.blobs {
+        let read = async {
+            let stored = at.blob(blob).await?;
+            let chunks: Vec<Bytes> = at.read_blob(&stored, 0..stored.size).await?.try_collect().await?;
+            Ok::<_, Error>(chunks.concat())
+        };
+        match read.await {
+            Ok(bytes) if sha256(&bytes) == *blob => {}
+            Ok(_) => return Err(format!("P1: {name} {blob} has other bytes")),
+            Err(e) => return Err(format!("P1: {name} {digest} lost its blob {blob}: {e}")),
+        }
+    }
+    Ok(true)
+}
+
+/// Image 5 refers to image 0: it is listed exactly while it is there.
+async fn referrers(at: &Repository, present: &[Digest]) -> Checked {
+    let (subject, referrer) = (sha256(&image(0).1), sha256(&image(5).1));
+    let listed = at.referrers(&subject, &[]).await.map_err(|e| format!("P2: referrers: {e}"))?;
+    let is_listed = listed.iter().any(|d| d.digest == referrer);
+    if is_listed != present.contains(&referrer) {
+        return Err(format!("P2: {} lists {referrer} as a referrer: {is_listed}", at.name()));
+    }
+    Ok(())
+}
+
+/// Every live blob's bytes exist and have its digest. Answers the generations that serve.
+async fn serving(world: &World) -> Result<BTreeSet<Generation>, String> {
+    let mut generations = BTreeSet::new();
+    for key in world.store.keys().into_iter().filter(|key| key.starts_with("blob/")) {
+        let record = json(world, &key).await?;
+        if record["state"] == "gone" {
+            continue;
+        }
+        let text = record["gen"].as_str().unwrap_or_default();
+        let generation: Generation = text.parse().map_err(|e| format!("{key}: {e}"))?;
+        let size = record["size"].as_u64().unwrap_or_default();
+        let read = async {
+            let chunks: Vec<Bytes> = world.store.read(&generation, 0..size).await?.try_collect().await?;
+            Ok::<_, wharf_store::StoreError>(chunks.concat())
+        };
+        let bytes = read.await.map_err(|e| format!("P1: {key} is {} without bytes: {e}", record["state"]))?;
+        let digest = key.trim_start_matches("blob/").replacen('-', ":", 1);
+        if sha256(&bytes).to_string() != digest {
+            return Err(format!("P3/P4: {key} has other bytes"));
+        }
+        generations.insert(generation);
+    }
+    Ok(generations)
+}
+
+async fn live_blobs(world: &World) -> Checked {
+    serving(world).await.map(drop)
+}
+
+async fn json(world: &World, key: &str) -> Result<serde_json::Value, String> {
+    let record = world.store.get(key).await.map_err(|e| e.to_string())?.ok_or_else(|| format!("{key} is gone"))?;
+    serde_json::from_slice(&record.value).map_err(|e| format!("{key}: {e}"))
+}
+
+/// Checks what must hold when everything has come to rest: nothing is left that nobody claims, beyond what the design admits - what a
+/// write that landed after its collection left.
+///
+/// # Errors
+/// What is left.
+pub async fn at_rest(world: &World) -> Checked {
+    let mut needed = serving(world).await?;
+    let mut held = BTreeSet::new();
+    let observer = world.observer();
+    let mut segments = BTreeSet::new();
+    for repository in REPOSITORIES {
+        let at = repository_of(&observer, repository);
+        let manifests = (0..IMAGES).map(|i| image(i).1).chain([index()]);
+        for bytes in manifests {
+            let reference = Reference::Digest(sha256(&bytes));
+            if let Ok(Some(stored)) = at.claims(&reference).await {
+                needed.insert(stored.generation);
+                held.extend(stored.holds);
+            }
+        }
+        segments.extend(at.segments().await.map_err(|e| e.to_string())?);
+    }
+    let allowed = world.scheduler.late();
+    let mut left: Vec<String> = world
+        .store
+        .keys()
+        .into_iter()
+        .filter(|key| match key.split('/').next() {
+            Some("hold") => !held.contains(key),
+            Some("segment") => !segments.contains(key),
+            Some("due" | "upload") => true,
+            _ => false,
+        })
+        .collect();
+    left.extend(world.store.generations().iter().filter(|g| !needed.contains(g)).map(ToString::to_string));
+    left.extend((0..world.store.open_uploads()).map(|_| "an unfinished upload".to_owned()));
+    if left.len() as u64 > allowed {
+        return Err(format!("P5: {} things are left, {allowed} late writes may explain: {left:?}", left.len()));
+    }
+    Ok(())
+}

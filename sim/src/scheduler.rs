@@ -1,0 +1,133 @@
+//! Chance: one seed decides every delay, every fault and every choice.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
+
+/// What a fault does to a store call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The call never takes effect, and fails.
+    LostRequest,
+    /// The call takes effect, and fails.
+    LostReply,
+    /// The call fails, and takes effect later.
+    Late(Duration),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Scheduler {
+    rng: Mutex<ChaCha8Rng>,
+    begun: Instant,
+    healed: AtomicBool,
+    faults: bool,
+    steps: AtomicU64,
+    late: AtomicU64,
+    trace: Option<Mutex<Vec<String>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scheduler {
+    /// A scheduler for one run. Must be made inside the runtime whose time it uses.
+    #[must_use]
+    pub fn new(seed: u64, faults: bool, traced: bool) -> Self {
+        Self {
+            rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            begun: Instant::now(),
+            healed: AtomicBool::new(false),
+            faults,
+            steps: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            trace: traced.then(Mutex::default),
+        }
+    }
+
+    /// A number below `n`.
+    pub fn below(&self, n: u64) -> u64 {
+        lock(&self.rng).random_range(0..n)
+    }
+
+    /// True in `percent` of all cases.
+    pub fn chance(&self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of these.
+    pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
+        #[allow(clippy::cast_possible_truncation)] // below a length
+        &items[self.below(items.len() as u64) as usize]
+    }
+
+    /// Random bits.
+    pub fn bits(&self) -> u128 {
+        lock(&self.rng).random()
+    }
+
+    /// How long a store call takes: mostly little, now and then long enough for everything else to happen in between.
+    pub fn delay(&self) -> Duration {
+        match self.below(40) {
+            0 => Duration::from_millis(1000 + self.below(20_000)),
+            1..4 => Duration::from_millis(50 + self.below(500)),
+            _ => Duration::from_millis(1 + self.below(12)),
+        }
+    }
+
+    /// What happens to the next store call.
+    pub fn fault(&self, is_write: bool) -> Fault {
+        if !self.faults || self.healed.load(Ordering::Relaxed) {
+            return Fault::None;
+        }
+        match self.below(200) {
+            0 => Fault::LostRequest,
+            1 | 2 => Fault::LostReply,
+            3 if is_write => {
+                self.late.fetch_add(1, Ordering::Relaxed);
+                Fault::Late(Duration::from_millis(self.below(120_000)))
+            }
+            _ => Fault::None,
+        }
+    }
+
+    /// How many writes took effect late.
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// No more faults from now on.
+    pub fn heal(&self) {
+        self.healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Scheduler::heal`] was called.
+    pub fn is_healed(&self) -> bool {
+        self.healed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a step, and notes it where the run is traced.
+    pub fn note(&self, line: impl FnOnce() -> String) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        if let Some(trace) = &self.trace {
+            lock(trace).push(format!("{:>10.3}s  {}", self.begun.elapsed().as_secs_f64(), line()));
+        }
+    }
+
+    /// How many steps there were.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// The trace so far.
+    pub fn trace(&self) -> Vec<String> {
+        self.trace.as_ref().map(|trace| lock(trace).clone()).unwrap_or_default()
+    }
+}
