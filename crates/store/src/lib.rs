@@ -14,6 +14,7 @@ mod memory;
 mod object;
 mod records;
 pub mod suite;
+pub mod wrap;
 pub mod write;
 
 pub use data::{

@@ -1,0 +1,1 @@
+//! Layers around a store that fails as it is told.
