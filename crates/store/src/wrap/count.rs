@@ -135,19 +135,26 @@ impl Layer for Count {
         result
     }
 
-    fn stream(self: Arc<Self>, _reading: Reading, stream: DataStream) -> DataStream {
-        let waiting = Waiting::new(self.0.clone(), Operation::Read);
-        futures::stream::unfold((stream, waiting), |(mut stream, mut waiting)| async move {
+    fn stream(self: Arc<Self>, reading: Reading, stream: DataStream) -> DataStream {
+        let missing = reading.range.end.saturating_sub(reading.range.start);
+        let mut waiting = Waiting::new(self.0.clone(), Operation::Read);
+        waiting.is_over = missing == 0;
+        futures::stream::unfold((stream, waiting, missing), |(mut stream, mut waiting, mut missing)| async move {
             let next = stream.next().await;
             match &next {
-                Some(Ok(bytes)) => add(&waiting.of().received, bytes.len() as u64),
+                Some(Ok(bytes)) => {
+                    add(&waiting.of().received, bytes.len() as u64);
+                    missing = missing.saturating_sub(bytes.len() as u64);
+                    // Who has it all need not ask for more.
+                    waiting.is_over = missing == 0;
+                }
                 Some(Err(error)) => {
                     waiting.is_over = true;
                     waiting.of().failed(error);
                 }
                 None => waiting.is_over = true,
             }
-            next.map(|item| (item, (stream, waiting)))
+            next.map(|item| (item, (stream, waiting, missing)))
         })
         .boxed()
     }

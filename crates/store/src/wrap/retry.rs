@@ -4,6 +4,9 @@
 //! leave what they would have left; a conditional put may then find its own write and answer [`crate::Put::Lost`], which its callers
 //! know; data are written under ids that are used once. A repeated [`crate::Data::start`] may leave a second upload behind; it
 //! holds no parts, belongs to the family, and goes when the family is swept.
+//!
+//! An attempt that was not answered may take effect after the one that was. So a key that is written or removed without a
+//! condition is not to be used for something else afterwards.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -178,15 +181,20 @@ impl Resuming {
 
     async fn attempt(&mut self) -> StoreResult<Option<Bytes>> {
         let Reading { data, generation, range } = &mut self.reading;
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None if range.is_empty() => return Ok(None),
-            none => none.insert(data.read(generation, range.clone()).await?),
-        };
-        let next = stream.next().await.transpose()?;
-        if let Some(bytes) = &next {
-            range.start += bytes.len() as u64;
+        if range.is_empty() {
+            return Ok(None);
         }
-        Ok(next)
+        let (stream, is_new) = match &mut self.stream {
+            Some(stream) => (stream, false),
+            none => (none.insert(data.read(generation, range.clone()).await?), true),
+        };
+        match stream.next().await.transpose()? {
+            Some(bytes) => {
+                range.start += bytes.len() as u64;
+                Ok(Some(bytes))
+            }
+            None if is_new => Err(StoreError::corrupt(generation, format!("it ends before {}", range.start))),
+            None => Err(StoreError::unavailable("read", generation, format!("it broke off before {}", range.start))),
+        }
     }
 }
