@@ -11,6 +11,7 @@ mod data;
 mod error;
 mod memory;
 mod object;
+mod probe;
 mod records;
 pub mod suite;
 pub mod write;
@@ -25,4 +26,5 @@ pub use object::{
     AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
     connect_gcs, connect_s3,
 };
+pub use probe::{Check, Finding, Outcome, Probe, ProbeFailure, probe};
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};
