@@ -12,6 +12,7 @@ mod error;
 mod local;
 mod memory;
 mod object;
+mod probe;
 mod records;
 pub mod suite;
 pub mod wrap;
@@ -28,4 +29,5 @@ pub use object::{
     AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
     connect_gcs, connect_s3,
 };
+pub use probe::{Check, Finding, Outcome, Probe, ProbeFailure, probe};
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};

@@ -52,6 +52,7 @@ pub async fn records(store: Arc<dyn Records>, prefix: &str) {
     list::whole(&*store, &at("list")).await;
     list::pages(&*store, &at("pages")).await;
     list::folders(&*store, &at("folders")).await;
+    list::neighbours(&*store, &at("neighbours")).await;
     list::many(&*store, &at("many")).await;
 }
 

@@ -95,14 +95,45 @@ impl ObjectStore {
     }
 }
 
-/// From where a listing goes on: with folding, a key within a folder stands for the folder, which is passed over whole.
-fn start_after(request: &ListRequest<'_>) -> Option<String> {
-    let after = request.after?;
-    let folder = after.strip_prefix(request.prefix).and_then(|rest| rest.find('/')).filter(|_| request.fold);
-    Some(match folder {
-        Some(at) => format!("{}{AFTER_ALL}", &after[..=request.prefix.len() + at]),
-        None => after.to_owned(),
-    })
+/// Names of keys and folders as a tree orders them: what is within a folder comes right behind it.
+fn as_tree(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|b| if b == b'/' { 0 } else { b })
+}
+
+/// Whether a name comes after another to any store. S3 orders whole names by bytes (`a-b/` before `a/`), SeaweedFS as a tree
+/// (`a/` before `a-b/`), so that only a name that comes first in neither was asked for by mistake.
+fn is_after(name: &str, after: &str) -> bool {
+    name > after || as_tree(name).gt(as_tree(after))
+}
+
+/// From where a listing with folding goes on. A key within a folder stands for the folder, which is passed over whole. For
+/// SeaweedFS the folder `a/` does not come after `a`, so that the listing begins a little before; `is_after` leaves out what is
+/// too much.
+fn start_folded(prefix: &str, after: &str) -> String {
+    let Some(rest) = after.strip_prefix(prefix) else { return after.to_owned() };
+    if let Some(at) = rest.find('/') {
+        return format!("{prefix}{}{AFTER_ALL}", &rest[..=at]);
+    }
+    let mut bytes = rest.as_bytes().to_vec();
+    let Some(last) = bytes.last_mut() else { return after.to_owned() };
+    // The one before 0 is the slash.
+    *last = if *last == b'0' { b'.' } else { last.saturating_sub(1) };
+    match String::from_utf8(bytes) {
+        Ok(before) => format!("{prefix}{before}{AFTER_ALL}"),
+        Err(_) => after.to_owned(),
+    }
+}
+
+/// The last name of a page, in the store's order. Of a key and a folder side by side it cannot be told which came last; then the
+/// first of them is taken, after which the other comes once more.
+fn last_of(page: &ListPage) -> Option<String> {
+    let (entry, folder) = (page.entries.last().map(|entry| &entry.key), page.folders.last());
+    let last = match (entry, folder) {
+        (Some(entry), Some(folder)) if is_after(entry, folder) && !is_after(folder, entry) => Some(entry),
+        (Some(entry), Some(folder)) if is_after(folder, entry) && !is_after(entry, folder) => Some(folder),
+        (entry, folder) => entry.or(folder),
+    };
+    last.cloned()
 }
 
 #[async_trait]
@@ -160,14 +191,16 @@ impl Records for ObjectStore {
 
     async fn list(&self, request: ListRequest<'_>) -> StoreResult<ListPage> {
         let mut options = PaginatedListOptions {
-            offset: start_after(&request).map(|after| self.name(&after)),
+            offset: request.after.map(|after| {
+                self.name(&if request.fold { start_folded(request.prefix, after) } else { after.to_owned() })
+            }),
             delimiter: request.fold.then_some("/".into()),
             max_keys: Some(request.limit.clamp(1, PAGE)),
             ..PaginatedListOptions::default()
         };
         loop {
             let (page, token) = self.list_page(&request, options.clone()).await?;
-            let last = page.entries.last().map(|e| &e.key).max(page.folders.last()).cloned();
+            let last = last_of(&page);
             match (token, last) {
                 (None, _) => return Ok(page),
                 (Some(_), Some(last)) => return Ok(ListPage { next: Some(last), ..page }),
@@ -189,7 +222,8 @@ impl ObjectStore {
         let answer = self.client.list_paginated(Some(&prefix), options).await;
         let answer = answer.map_err(|e| self.listing_failure(request.prefix, &e))?;
         let is_wanted = |name: &str| {
-            request.after.is_none_or(|after| name > after) && !(request.prefix.is_empty() && name.starts_with(FOLDER))
+            request.after.is_none_or(|after| is_after(name, after))
+                && !(request.prefix.is_empty() && name.starts_with(FOLDER))
         };
         let mut page = ListPage::default();
         for meta in answer.result.objects {
@@ -201,8 +235,6 @@ impl ObjectStore {
             let folder = self.key(&folder).map(|folder| format!("{folder}/"));
             page.folders.extend(folder.filter(|folder| is_wanted(folder)));
         }
-        page.entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        page.folders.sort_unstable();
         Ok((page, answer.page_token))
     }
 

@@ -118,7 +118,36 @@ pub(super) async fn folders(store: &dyn Records, folder: &str) {
     clear(store, &keys).await;
 }
 
-/// Keys and folders together, in order.
+/// Names of which stores think differently what comes first. None is lost between two pages, and none comes twice.
+pub(super) async fn neighbours(store: &dyn Records, folder: &str) {
+    let prefix = format!("{folder}/");
+    let names = ["a", "a!", "a,b", "a-", "a-b", "a.b", "a0", "aa", "a_", "A", "b"];
+    let all: Vec<_> = names.iter().flat_map(|name| [format!("{name}/x"), format!("{name}/y")]).collect();
+    let mut keys = fill(store, folder, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    keys.sort();
+    let mut folders: Vec<_> = names.iter().map(|name| format!("{prefix}{name}/")).collect();
+    folders.sort();
+    for limit in [1, 2, 3, 7, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let request = ListRequest { prefix: &prefix, after: after.as_deref(), fold: false, limit };
+            let page = page(store, request).await;
+            found.extend(page.entries.into_iter().map(|entry| entry.key));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.sort();
+        assert_eq!(found, keys, "pages of {limit} give every key once");
+        let mut found = folded(store, &prefix, None, limit).await;
+        found.sort();
+        assert_eq!(found, folders, "folded pages of {limit} give every folder once");
+    }
+    clear(store, &keys).await;
+}
+
+/// Keys and folders together, in order of each page.
 async fn folded(store: &dyn Records, prefix: &str, mut after: Option<String>, limit: usize) -> Vec<String> {
     let mut found = Vec::new();
     loop {
