@@ -3,7 +3,7 @@
 //! [`Records`] are small and change by compare-and-swap; [`Data`] are immutable streams of bytes under ids that
 //! are used once. All registry logic stands above these two. A backend speaks to one kind of storage and does
 //! nothing else: deadlines, retries, limits and counting are wrappers ([`wrap`]), and cutting a stream into parts
-//! is done once for all backends ([`write`]).
+//! is done once for all backends ([`mod@write`]).
 //!
 //! Every backend passes the same [`suite`].
 

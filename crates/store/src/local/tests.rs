@@ -264,7 +264,6 @@ async fn a_full_disk_is_an_error_that_passes() {
 /// Prints how many records a second are written; `cargo test -p wharf-store --release -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
-#[allow(clippy::print_stdout)] // it is what it is for
 async fn measure_writes() {
     for durable in [true, false] {
         let root = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
@@ -283,7 +282,7 @@ async fn measure_writes() {
             });
             futures::future::join_all(tasks).await;
             let rate = (writers * each) as f64 / begun.elapsed().as_secs_f64();
-            println!("durable {durable}, {writers} writers: {rate:.0} records/s");
+            eprintln!("durable {durable}, {writers} writers: {rate:.0} records/s");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What stands around every backend: counting, deadlines, limits and retries.
 //!
-//! Each is a [`Layer`], in a file of its own, and says only what it does *around* a call. [`Wrapped`] is a store with one
+//! Each is a `Layer`, in a file of its own, and says only what it does *around* a call. `Wrapped` is a store with one
 //! layer around it. [`stack`] puts them together: the backend, then counting (so that every attempt is counted), then the
 //! deadline of one attempt, then the limit of attempts at a time (waiting for a turn is no part of the deadline), then
 //! the retries.
