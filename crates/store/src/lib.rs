@@ -3,7 +3,7 @@
 //! [`Records`] are small and change by compare-and-swap; [`Data`] are immutable streams of bytes under ids that
 //! are used once. All registry logic stands above these two. A backend speaks to one kind of storage and does
 //! nothing else: deadlines, retries, limits and counting are wrappers ([`wrap`]), and cutting a stream into parts
-//! is done once for all backends ([`write`]).
+//! is done once for all backends ([`mod@write`]).
 //!
 //! Every backend passes the same [`suite`].
 
@@ -12,8 +12,10 @@ mod error;
 mod local;
 mod memory;
 mod object;
+mod probe;
 mod records;
 pub mod suite;
+pub mod wrap;
 pub mod write;
 
 pub use data::{
@@ -27,4 +29,5 @@ pub use object::{
     AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,
     connect_gcs, connect_s3,
 };
+pub use probe::{Check, Finding, Outcome, Probe, ProbeFailure, probe};
 pub use records::{Changed, ETag, Entry, ListPage, ListRequest, Put, Record, Records};

@@ -85,13 +85,13 @@ impl Drop for Committer {
 }
 
 fn run(table: &Table, mut queue: mpsc::Receiver<Write>) {
-    let mut is_broken = false;
+    let mut is_open = true;
     while let Some(first) = queue.blocking_recv() {
         let batch = take_batch(first, &mut queue);
-        // A database that failed a write refuses everything until it is opened again.
-        let reopened = if is_broken { table.reopen().map_err(Fault::records) } else { Ok(()) };
-        let result = reopened.and_then(|()| commit(table, &batch));
-        is_broken = result.is_err();
+        let ready = if is_open { Ok(()) } else { table.reopen().map_err(Fault::records) };
+        let result = ready.and_then(|()| commit(table, &batch));
+        // A database that failed a write refuses everything, reads too, until it is opened again.
+        is_open = result.is_ok() || table.reopen().inspect_err(|error| tracing::error!(%error, "no records")).is_ok();
         answer(batch, result);
     }
     table.close();

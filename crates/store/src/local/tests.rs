@@ -207,7 +207,7 @@ async fn a_dropped_write_never_lands_on_a_later_one() {
 async fn a_listing_of_data_goes_over_directories_and_pages() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
-    let mut ids: Vec<_> = (0..40u128).map(|i| generation(i * 7 << 119 | i)).collect();
+    let mut ids: Vec<_> = (0..40u128).map(|i| generation((i * 7) << 119 | i)).collect();
     ids.sort();
     for id in &ids {
         Data::put(&store, id, vec![Bytes::from_static(b"12"), Bytes::new(), Bytes::from_static(b"3")]).await.unwrap();
@@ -230,10 +230,40 @@ async fn a_listing_of_data_goes_over_directories_and_pages() {
     }
 }
 
+/// Fills the disk, makes room again and goes on. `WHARF_TEST_SMALL_DISK` names an empty file system of a few MiB.
+#[tokio::test]
+async fn a_full_disk_is_an_error_that_passes() {
+    let Some(root) = std::env::var_os("WHARF_TEST_SMALL_DISK").map(std::path::PathBuf::from) else {
+        eprintln!("SKIPPED: WHARF_TEST_SMALL_DISK is not set");
+        return;
+    };
+    let store = open(&root);
+    let filler = root.join("filler");
+    let acknowledged = {
+        std::fs::write(&filler, vec![0; 1 << 20]).unwrap();
+        let mut records = 0;
+        loop {
+            match Records::put(&store, &format!("r/{records}"), Bytes::from(vec![1; 20_000])).await {
+                Ok(_) => records += 1,
+                Err(e) => break assert!(e.is_transient(), "{e:?}"),
+            }
+        }
+        records
+    };
+    let data = Data::put(&store, &generation(1), vec![Bytes::from(vec![1; 8 << 20])]).await;
+    assert!(data.is_err_and(|e| e.is_transient()));
+    assert!(std::fs::read_dir(root.join("temp")).unwrap().next().is_none(), "what was half written is removed");
+    std::fs::remove_file(&filler).unwrap();
+    Records::put(&store, "after", Bytes::from_static(b"x")).await.unwrap();
+    for number in 0..acknowledged {
+        assert!(store.get(&format!("r/{number}")).await.unwrap().is_some(), "{number} of {acknowledged} is lost");
+    }
+    store.data_put(2, b"data").await;
+}
+
 /// Prints how many records a second are written; `cargo test -p wharf-store --release -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
-#[allow(clippy::print_stdout)] // it is what it is for
 async fn measure_writes() {
     for durable in [true, false] {
         let root = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
@@ -252,7 +282,7 @@ async fn measure_writes() {
             });
             futures::future::join_all(tasks).await;
             let rate = (writers * each) as f64 / begun.elapsed().as_secs_f64();
-            println!("durable {durable}, {writers} writers: {rate:.0} records/s");
+            eprintln!("durable {durable}, {writers} writers: {rate:.0} records/s");
         }
     }
 }

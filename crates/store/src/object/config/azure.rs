@@ -170,7 +170,7 @@ pub fn connect_azure(settings: &AzureSettings) -> Result<ObjectStore, SettingsEr
         .with_client_options(connection.options()?)
         .with_http_connector(Connector::default());
     Ok(ObjectStore {
-        client: Arc::new(builder.build().map_err(|e| refused("accountkey", &e))?),
+        client: Arc::new(builder.build().map_err(|e| refused("accountkey", None, &e))?),
         service: Service::Azure,
         place: format!("the container {:?} at {}", settings.container, settings.endpoint),
         root: settings.root.clone(),

@@ -66,12 +66,12 @@ pub(super) fn no_retries() -> RetryConfig {
 }
 
 /// What the client's builder refuses, of which only wrong credentials are left when the settings were read.
-pub(super) fn refused(key: &'static str, error: &object_store::Error) -> SettingsError {
+pub(super) fn refused(key: &'static str, value: Option<&str>, error: &object_store::Error) -> SettingsError {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         text = cause.to_string();
         source = cause.source();
     }
-    SettingsError::missing(key, text)
+    SettingsError { key, value: value.map(|value| format!("{value:?}")), fix: text }
 }

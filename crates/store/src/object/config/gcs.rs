@@ -97,8 +97,9 @@ pub fn connect_gcs(settings: &GcsSettings) -> Result<ObjectStore, SettingsError>
         .with_retry(no_retries())
         .with_client_options(connection.options()?)
         .with_http_connector(Connector::default());
+    let key = if settings.credentials.is_some() { "credentials" } else { "keyfile" };
     Ok(ObjectStore {
-        client: Arc::new(builder.build().map_err(|e| refused("keyfile", &e))?),
+        client: Arc::new(builder.build().map_err(|e| refused(key, settings.key_file.as_deref(), &e))?),
         service: Service::Gcs,
         place: format!("the bucket {:?} at {endpoint}", settings.bucket),
         root: settings.root.clone(),

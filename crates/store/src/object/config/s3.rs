@@ -110,7 +110,7 @@ impl S3Settings {
     }
 
     /// The endpoint of a region of AWS, without the bucket.
-    fn aws(&self, region: &str) -> String {
+    pub(super) fn aws(&self, region: &str) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         let fips = if self.fips { "-fips" } else { "" };
         let dual = if self.dual_stack { ".dualstack" } else { "" };
@@ -217,7 +217,7 @@ pub fn connect_s3(settings: &S3Settings) -> Result<ObjectStore, SettingsError> {
         .with_http_connector(Connector::default());
     let builder = encrypted(builder, settings)?;
     Ok(ObjectStore {
-        client: Arc::new(builder.build().map_err(|e| refused("name", &e))?),
+        client: Arc::new(builder.build().map_err(|e| refused("name", None, &e))?),
         service: Service::S3,
         place: format!("the bucket {:?} at {endpoint}", settings.bucket),
         root: settings.root.clone(),
@@ -242,7 +242,7 @@ fn encrypted(builder: AmazonS3Builder, settings: &S3Settings) -> Result<AmazonS3
         (false, _) => Ok(builder),
         (true, Some(key)) => Ok(builder.with_sse_kms_encryption(key)),
         (true, None) => {
-            let key = "aws_server_side_encryption".parse().map_err(|e| refused("encrypt", &e))?;
+            let key = "aws_server_side_encryption".parse().map_err(|e| refused("encrypt", None, &e))?;
             Ok(builder.with_config(key, "AES256"))
         }
     }
