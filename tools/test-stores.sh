@@ -62,7 +62,7 @@ JSON
         -master.port="$master" -master.port.grpc="$masterg" -master.volumeSizeLimitMB=256 \
         -volume.port="$volume" -volume.port.grpc="$volumeg" -volume.max=60 \
         -filer -filer.port="$filer" -filer.port.grpc="$filerg" \
-        -s3 -s3.port="$s3" -s3.port.grpc="$s3g" -s3.config="$tmp/s3.json" \
+        -s3 -s3.port="$s3" -s3.port.grpc="$s3g" -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$tmp/s3.json" \
         >"$tmp/weed.log" 2>&1 &
     pids+=($!)
     await "http://127.0.0.1:$s3" $! "$tmp/weed.log"

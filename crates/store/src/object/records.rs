@@ -240,11 +240,10 @@ impl ObjectStore {
 
     /// A listing of what is not there is empty, so that 404 speaks of the bucket.
     pub(super) fn listing_failure(&self, prefix: &str, error: &object_store::Error) -> StoreError {
+        let what = format!("{prefix}*");
         match Cause::of(error) {
-            Cause::Missing => {
-                self.failure_of("list", prefix, Cause::Refused("404 (NoSuchBucket, probably)".to_owned()))
-            }
-            cause => self.failure_of("list", prefix, cause),
+            Cause::Missing => self.failure_of("list", &what, Cause::Refused("404 (NoSuchBucket, probably)".to_owned())),
+            cause => self.failure_of("list", &what, cause),
         }
     }
 

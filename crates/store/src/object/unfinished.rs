@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::ObjectStore;
 use super::answer::Answer;
 use super::data::FOLDER;
-use super::error::Cause;
+use super::error::{Cause, deepest};
 use crate::{StoreError, StoreResult, UnfinishedUpload};
 
 const OPERATION: &str = "unfinished";
@@ -50,7 +50,7 @@ impl ObjectStore {
         let mut query = vec![("uploads".to_owned(), String::new()), ("prefix".to_owned(), format!("{folder}{prefix}"))];
         let mut found = Vec::new();
         loop {
-            let listing = self.listing(prefix, &query).await?;
+            let listing = self.listing(&format!("{prefix}*"), &query).await?;
             let own = listing.uploads.into_iter().filter_map(|upload| {
                 let generation = upload.key.strip_prefix(&folder)?.parse().ok()?;
                 Some(UnfinishedUpload { generation, upload: upload.upload_id })
@@ -69,21 +69,22 @@ impl ObjectStore {
         }
     }
 
-    async fn listing(&self, prefix: &str, query: &[(String, String)]) -> StoreResult<Listing> {
+    async fn listing(&self, what: &str, query: &[(String, String)]) -> StoreResult<Listing> {
         let options = SignedUrlOptions::new().with_query(query.iter().cloned());
         let url = self.client.signed_url_opts(Method::GET, &Path::default(), LIFETIME, &options).await;
-        let url = url.map_err(|e| self.failure(OPERATION, prefix, &e))?;
-        let body = self.fetch(prefix, url).await?;
+        let url = url.map_err(|e| self.failure(OPERATION, what, &e))?;
+        let body = self.fetch(what, url).await?;
         quick_xml::de::from_reader(body.as_ref()).map_err(|e| {
             let text = format!("{} answered a listing of uploads that is not understood: {e}", self.place);
-            StoreError::refused(OPERATION, prefix, text)
+            StoreError::refused(OPERATION, what, text)
         })
     }
 
-    async fn fetch(&self, prefix: &str, url: url::Url) -> StoreResult<Bytes> {
+    async fn fetch(&self, what: &str, url: url::Url) -> StoreResult<Bytes> {
         // The URL carries a signature.
         let failed = |e: reqwest::Error| {
-            StoreError::unavailable(OPERATION, prefix, format!("{}: {}", self.place, e.without_url()))
+            let e = e.without_url();
+            StoreError::unavailable(OPERATION, what, format!("{}: {}", self.place, deepest(&e)))
         };
         let response = self.http.get(url).send().await.map_err(failed)?;
         let status = response.status();
@@ -96,6 +97,6 @@ impl ObjectStore {
             Cause::Missing | Cause::Lost | Cause::Unchanged => Cause::Refused(answer.to_string()),
             cause => cause,
         };
-        Err(self.failure_of(OPERATION, prefix, cause))
+        Err(self.failure_of(OPERATION, what, cause))
     }
 }
