@@ -12,6 +12,7 @@ use wharf_http::{HttpOptions, serve};
 use wharf_oci::{Algorithm, Digest, media_type};
 use wharf_registry::{Options, Registry};
 
+use crate::access_log;
 use crate::store::TestStore;
 
 pub(crate) struct Server {
@@ -29,6 +30,7 @@ impl Server {
     }
 
     pub(crate) async fn with(options: HttpOptions) -> Self {
+        access_log::keep();
         let store = Arc::new(TestStore::default());
         let registry = Registry::new(store.clone(), store.clone(), Options::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -126,6 +126,9 @@ async fn a_stream_that_ends_early_is_no_success() {
     let server = Server::start().await;
     let digest = server.blob("a", b"0123456789").await;
     server.store.cuts.store(true, Ordering::Relaxed);
-    let response = server.get(&format!("/v2/a/blobs/{digest}")).await;
-    assert!(response.bytes().await.is_err());
+    // Whether the head still comes depends on when the connection breaks.
+    let response = server.ask("GET", &format!("/v2/a/blobs/{digest}")).send().await;
+    if let Ok(response) = response {
+        assert!(response.bytes().await.is_err());
+    }
 }

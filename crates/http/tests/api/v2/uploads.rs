@@ -14,7 +14,7 @@ async fn a_session_takes_chunks_and_ends_with_a_blob() {
     assert_eq!(header(&response, "range"), "0-0");
     let first = server.ask("PATCH", &location).header("content-range", "0-3").body("0123").send().await.unwrap();
     assert_eq!((first.status().as_u16(), header(&first, "range").as_str()), (202, "0-3"));
-    let pieces = ["45", "67"].map(|piece| Ok::<_, std::io::Error>(piece));
+    let pieces = ["45", "67"].map(Ok::<_, std::io::Error>);
     let streamed = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
     let second = server.ask("PATCH", &header(&first, "location")).body(streamed).send().await.unwrap();
     assert_eq!((second.status().as_u16(), header(&second, "range").as_str()), (202, "0-7"));
