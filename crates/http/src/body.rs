@@ -129,6 +129,7 @@ pub(crate) struct RequestBody {
     timer: Option<Pin<Box<Sleep>>>,
     received: u64,
     touched: bool,
+    broken: bool,
 }
 
 /// Nothing came for too long.
@@ -139,7 +140,7 @@ pub(crate) struct Stalled(Duration);
 impl RequestBody {
     /// Wraps a body; `stall` is the longest pause between two pieces of it.
     pub(crate) const fn new(incoming: Incoming, stall: Option<Duration>) -> Self {
-        Self { incoming, stall, timer: None, received: 0, touched: false }
+        Self { incoming, stall, timer: None, received: 0, touched: false, broken: false }
     }
 
     /// Its length, where the client announced it.
@@ -155,6 +156,11 @@ impl RequestBody {
     /// Whether somebody began to read it, so that a client which waits for `100 Continue` was told to go on.
     pub(crate) const fn is_touched(&self) -> bool {
         self.touched
+    }
+
+    /// Whether the client left before it had sent everything.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Whether everything came.
@@ -179,7 +185,10 @@ impl Stream for RequestBody {
             match Pin::new(&mut this.incoming).poll_frame(cx) {
                 Poll::Pending => return this.poll_stall(cx).map(|stalled| Some(Err(stalled.into()))),
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(e.into()))),
+                Poll::Ready(Some(Err(e))) => {
+                    this.broken = true;
+                    return Poll::Ready(Some(Err(e.into())));
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     if let (Some(timer), Some(stall)) = (&mut this.timer, this.stall) {
                         timer.as_mut().reset(Instant::now() + stall);

@@ -240,9 +240,9 @@ impl From<Error> for WireError {
                     .detail(json!({ "digest": what, "neededBy": by }))
             }
             Error::Body(ref why) if why.is::<Stalled>() => {
-                Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid, error.to_string())
+                Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::SizeInvalid, error.to_string())
             }
-            Error::Body(_) => Self::bad(ErrorCode::BlobUploadInvalid, "the request body broke off"),
+            Error::Body(_) => Self::bad(ErrorCode::SizeInvalid, "the request body broke off"),
             Error::Contended(_) => {
                 Self::unavailable("too many concurrent changes of the same content; try again", error)
             }

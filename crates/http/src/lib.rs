@@ -1,7 +1,7 @@
 //! The distribution protocol (OCI distribution-spec 1.1) over HTTP/1.1 and cleartext HTTP/2.
 //!
-//! A request passes [`middleware`](crate) (request id, access log, panic guard), is [routed](crate) by its path alone, and is
-//! answered by one file a resource, which calls the domain in `wharf-registry`. Every refusal is a named value of `error.rs`.
+//! A request passes `middleware/` (request id, access log, panic guard), is routed by its path alone, and is answered by one file
+//! a resource in `routes/`, which calls the domain in `wharf-registry`. Every refusal is a named value of `error.rs`.
 
 mod app;
 mod body;

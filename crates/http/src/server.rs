@@ -61,7 +61,8 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Serves HTTP/1.1 and cleartext HTTP/2 on the listener until `shutdown`. Then `/readyz` says "draining" at once, the listener
-/// closes after [`HttpOptions::drain_lag`], and the call returns when the last connection has had its answers.
+/// closes after [`HttpOptions::drain_lag`], and the call returns when the last connection has had its answers. What the registry
+/// does behind answers may still go on then: see [`Registry::settle`].
 ///
 /// # Errors
 /// None at present: a listener that refuses is asked again.
@@ -96,7 +97,7 @@ pub async fn serve(
 
 fn builder(options: &HttpOptions) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout).pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 
+use crate::body::RequestBody;
+
 /// What the line says of a request whose client left before there was an answer (nginx uses the same number).
 const CLIENT_LEFT: u16 = 499;
 
@@ -21,6 +23,7 @@ pub(crate) struct Record {
     began: Instant,
     status: u16,
     bytes_in: u64,
+    broken: bool,
     /// Bytes of the answer's body so far.
     pub(crate) bytes_out: u64,
     /// Whether that is all of it.
@@ -39,15 +42,17 @@ impl Record {
             began: Instant::now(),
             status: CLIENT_LEFT,
             bytes_in: 0,
+            broken: false,
             bytes_out: 0,
             whole: false,
         }
     }
 
     /// There is an answer.
-    pub(crate) fn answered(&mut self, status: StatusCode, bytes_in: u64) {
+    pub(crate) fn answered(&mut self, status: StatusCode, body: &RequestBody) {
         self.status = status.as_u16();
-        self.bytes_in = bytes_in;
+        self.bytes_in = body.received();
+        self.broken = body.is_broken();
     }
 
     /// The answer's body cannot be sent to its end.
@@ -68,7 +73,7 @@ impl Drop for Record {
             request_id = text(&self.request_id),
             client = %self.client,
             user_agent = self.user_agent.as_ref().map_or("-", text),
-            aborted = !self.whole,
+            aborted = self.broken || !self.whole,
             "request"
         );
     }

@@ -34,7 +34,7 @@ pub(crate) async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incomin
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     let mut response = ask(&app, &parts, base, &mut body).instrument(span).await;
     finish(&parts, id, &mut response);
-    record.answered(response.status(), body.received());
+    record.answered(response.status(), &body);
     drain::behind(body, &parts.headers);
     response.body_mut().attach(record);
     response
