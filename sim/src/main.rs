@@ -17,6 +17,9 @@ struct Arguments {
     /// Run only this seed.
     #[arg(long)]
     seed: Option<u64>,
+    /// No faults and no kills.
+    #[arg(long)]
+    calm: bool,
     /// Print the trace.
     #[arg(long)]
     trace: bool,
@@ -29,7 +32,8 @@ fn main() -> ExitCode {
         Some(seed) => seed..seed + 1,
         None => arguments.first..arguments.first + arguments.seeds,
     };
-    let plan = Plan { traced: arguments.trace, ..Plan::default() };
+    let (faults, kills) = (!arguments.calm, !arguments.calm);
+    let plan = Plan { traced: arguments.trace, faults, kills, ..Plan::default() };
     let (mut count, mut steps, mut operations, mut succeeded) = (0u64, 0, 0, 0);
     for seed in seeds {
         let report = run(plan, seed);

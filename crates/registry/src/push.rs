@@ -85,9 +85,16 @@ impl Repository {
         Ok(Pushed { digest: pushing.tags.digest, subject: pushing.manifest.subject })
     }
 
+    /// Tries until the push is in the root or refused, and withdraws every attempt of which it is known that it never will be.
     async fn push_until_settled(&self, pushing: &Pushing) -> Result<()> {
+        let mut stale = Vec::new();
+        let result = self.try_push(pushing, &mut stale).await;
+        self.withdraw_behind(pushing, stale);
+        result
+    }
+
+    async fn try_push(&self, pushing: &Pushing, stale: &mut Vec<Attempt>) -> Result<()> {
         let mut backoff = Backoff::new();
-        let mut stale: Vec<Attempt> = Vec::new();
         while backoff.goes_on() {
             let (view, missing) = self.look(pushing).await?;
             let is_there = match &view {
@@ -96,9 +103,9 @@ impl Repository {
             };
             if is_there {
                 if self.retag(pushing).await? {
-                    self.withdraw_behind(pushing, stale);
                     return Ok(());
                 }
+                backoff.pause(&self.core).await;
                 continue;
             }
             if !missing.is_empty() {
@@ -122,17 +129,15 @@ impl Repository {
             };
             if !missing.is_empty() {
                 stale.push(attempt);
-                self.withdraw_behind(pushing, stale);
                 return Err(Error::ManifestBlobUnknown(missing));
             }
             match self.handle().commit(&self.core, self.change(pushing, &attempt, fence)).await {
                 Ok(Committed::Done) => {
-                    self.finish_behind(pushing, attempt, stale);
+                    self.finish_behind(attempt);
                     return Ok(());
                 }
                 Ok(Committed::Already | Committed::Present(_)) => {
                     stale.push(attempt);
-                    self.withdraw_behind(pushing, stale);
                     return Ok(());
                 }
                 // The old holds are withdrawn last: after those of the next attempt are in place.
@@ -141,7 +146,6 @@ impl Repository {
                     let error = refused(refusal, &pushing.tags.digest, self);
                     if matches!(error, Error::ManifestBlobUnknown(_) | Error::ManifestUnknown(_)) {
                         stale.push(attempt);
-                        self.withdraw_behind(pushing, stale);
                     }
                     return Err(error);
                 }
@@ -228,14 +232,13 @@ impl Repository {
     }
 
     /// Behind the answer: the push is in the root, its due entry has nothing left to find.
-    fn finish_behind(&self, pushing: &Pushing, done: Attempt, stale: Vec<Attempt>) {
+    fn finish_behind(&self, done: Attempt) {
         let this = self.clone();
         self.core.tasks.spawn(async move {
             if let Err(e) = due::remove(&this.core, done.due).await {
                 tracing::debug!(repository = %this.name, error = %e, "a work-list entry stays for the collector");
             }
         });
-        self.withdraw_behind(pushing, stale);
     }
 
     /// Behind the answer: withdraws what attempts put that never became part of the root. What stays is found by their due entries.

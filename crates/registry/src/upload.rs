@@ -327,13 +327,28 @@ impl Repository {
         if let Some(cell) = self.swap_session(upload, &open.cell, state).await? {
             return Ok(cell);
         }
-        let (data, base) = (self.core.data.clone(), open.written.clone());
+        let current = self.load_session(upload).await?.value.state;
+        self.discard_behind(open, written, &current);
+        Err(self.where_it_stands(upload).await)
+    }
+
+    /// Behind the answer: drops what a chunk wrote that lost its swap. The swap may have been in place for a moment before another
+    /// request went on from it, so that what the session names now is kept.
+    fn discard_behind(&self, open: &Open, written: WriteState, current: &SessionState) {
+        let current = match current {
+            SessionState::Open { written, .. } => written.clone(),
+            SessionState::Closing { written, .. } => Some(written.clone()),
+            SessionState::Spent { .. } | SessionState::Expired { .. } => None,
+            // These may be the very bytes that serve; the sweep of the session knows.
+            SessionState::Done { .. } => return,
+        };
+        let others: Vec<WriteState> = open.written.iter().cloned().chain(current).collect();
+        let data = self.core.data.clone();
         self.core.tasks.spawn(async move {
-            if let Err(e) = written.discard(data.as_ref(), base.as_ref()).await {
+            if let Err(e) = written.discard(data.as_ref(), &others).await {
                 tracing::debug!(error = %e, "a lost chunk's bytes stay for the collector");
             }
         });
-        Err(self.where_it_stands(upload).await)
     }
 
     /// The error of a request that another one overtook.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wharf_oci::{Digest, RepositoryName};
-use wharf_store::ListRequest;
+use wharf_store::{Entry, ListRequest};
 
 use crate::breaks::Break;
 use crate::core::Core;
 use crate::env::Seconds;
 use crate::error::Result;
 use crate::key::{Holder, Id, Key};
-use crate::repository::{Change, Committed, Handle, Refusal};
+use crate::repository::{Change, Committed, Handle, Refusal, View};
 
 /// A hold as a collector sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
         /// Which manifest, under which push.
         manifest: Digest,
         push: Id,
-        /// Old holds beside it whose push is in no root. They are dead only after a fence.
+        /// Old holds before it whose push is in no root. They are dead only after a fence.
         old: Vec<Hold>,
     },
     /// A lease runs until then, or a young push may still become part of a root.
@@ -47,53 +47,56 @@ pub(crate) enum Verdict {
 
 const PAGE: usize = 500;
 
-/// Lists and judges the holds of a blob.
+/// Lists and judges the holds of a blob. Stops at the first that shows it to be needed: a blob that thousands of manifests share costs
+/// no more than one that a single manifest needs.
 pub(crate) async fn judge(core: &Arc<Core>, digest: &Digest) -> Result<Verdict> {
     let now = core.now();
-    let (mut old, mut until, mut needed) = (Vec::new(), None::<Seconds>, None);
-    for hold in list(core, digest).await? {
-        let wait = match &hold.holder {
-            Holder::Lease { due, .. } => *due,
-            Holder::Push { manifest, push } => {
-                let view = Handle::of(core, &hold.repository).view(core).await?;
-                let entry = match view {
-                    Some(view) => view.manifest(manifest).await?,
-                    None => None,
-                };
-                if entry.is_some_and(|entry| entry.push == *push) {
-                    needed = Some((hold.repository, manifest.clone(), *push));
-                    continue;
-                }
-                push.made() + core.options.grace.as_secs()
-            }
-        };
-        if wait > now {
-            until = Some(until.map_or(wait, |until| until.max(wait)));
-        } else {
-            old.push(hold);
-        }
-    }
-    Ok(match (needed, until) {
-        (Some((repository, manifest, push)), _) => Verdict::Needed { repository, manifest, push, old },
-        (None, Some(until)) => Verdict::Waiting(until),
-        (None, None) => Verdict::Unheld(old),
-    })
-}
-
-async fn list(core: &Core, digest: &Digest) -> Result<Vec<Hold>> {
     let prefix = Key::holds(digest);
-    let (mut holds, mut after) = (Vec::new(), None::<String>);
+    let (mut old, mut until, mut after) = (Vec::new(), None::<Seconds>, None::<String>);
+    let mut views: BTreeMap<RepositoryName, Option<View>> = BTreeMap::new();
     loop {
         let request = ListRequest { prefix: &prefix, after: after.as_deref(), fold: false, limit: PAGE };
         let page = core.records.list(request).await?;
-        holds.extend(page.entries.iter().filter_map(|entry| match entry.key.parse() {
-            Ok(Key::Hold(_, repository, holder)) => Some(Hold { repository, holder }),
-            _ => None,
-        }));
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(holds),
+        for hold in page.entries.iter().filter_map(parse) {
+            let wait = match &hold.holder {
+                Holder::Lease { due, .. } => *due,
+                Holder::Push { manifest, push } => {
+                    if !views.contains_key(&hold.repository) {
+                        let view = Handle::of(core, &hold.repository).view(core).await?;
+                        views.insert(hold.repository.clone(), view);
+                    }
+                    if is_committed(views.get(&hold.repository), manifest, *push).await? {
+                        let (repository, manifest, push) = (hold.repository, manifest.clone(), *push);
+                        return Ok(Verdict::Needed { repository, manifest, push, old });
+                    }
+                    push.made() + core.options.grace.as_secs()
+                }
+            };
+            if wait > now {
+                until = Some(until.map_or(wait, |until| until.max(wait)));
+            } else {
+                old.push(hold);
+            }
         }
+        match (page.next, until) {
+            (Some(next), _) => after = Some(next),
+            (None, Some(until)) => return Ok(Verdict::Waiting(until)),
+            (None, None) => return Ok(Verdict::Unheld(old)),
+        }
+    }
+}
+
+fn parse(entry: &Entry) -> Option<Hold> {
+    match entry.key.parse() {
+        Ok(Key::Hold(_, repository, holder)) => Some(Hold { repository, holder }),
+        _ => None,
+    }
+}
+
+async fn is_committed(view: Option<&Option<View>>, manifest: &Digest, push: Id) -> Result<bool> {
+    match view {
+        Some(Some(view)) => Ok(view.manifest(manifest).await?.is_some_and(|entry| entry.push == push)),
+        _ => Ok(false),
     }
 }
 

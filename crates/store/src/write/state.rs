@@ -54,18 +54,21 @@ impl WriteState {
         }
     }
 
-    /// Drops what this state has and `base`, from which it went on, has not: the state was never put on record.
+    /// Drops what this state names and none of `others` does: for a state that is not on record, where `others` are the one that it went on
+    /// from and the one that is on record now.
     ///
     /// # Errors
     /// When the store fails; what is left is found by [`sweep`].
-    pub async fn discard(&self, data: &dyn Data, base: Option<&Self>) -> StoreResult<()> {
-        let is_in_base = |piece: &Piece| base.is_some_and(|base| base.pieces.contains(piece));
-        for piece in self.pieces.iter().filter(|piece| !is_in_base(piece)) {
+    pub async fn discard(&self, data: &dyn Data, others: &[Self]) -> StoreResult<()> {
+        let is_named = |piece: &Piece| others.iter().any(|other| other.pieces.contains(piece));
+        for piece in self.pieces.iter().filter(|piece| !is_named(piece)) {
             data.delete(&piece.generation).await?;
         }
-        let base_upload = base.and_then(|base| base.upload.as_ref()).map(|upload| &upload.id);
+        let id = |state: &Self| state.upload.as_ref().map(|upload| upload.id.clone());
         match &self.upload {
-            Some(upload) if Some(&upload.id) != base_upload => data.abort(&upload.generation, &upload.id).await,
+            Some(upload) if others.iter().all(|other| id(other).as_ref() != Some(&upload.id)) => {
+                data.abort(&upload.generation, &upload.id).await
+            }
             _ => Ok(()),
         }
     }
