@@ -235,8 +235,10 @@ async fn simulate(world: &Arc<World>) {
         let world = world.clone();
         background.spawn(async move { world.collect_now_and_then(slot).await });
     }
-    let jumping = world.clone();
-    background.spawn(async move { jumping.jump_now_and_then().await });
+    if world.plan.faults || world.plan.kills {
+        let jumping = world.clone();
+        background.spawn(async move { jumping.jump_now_and_then().await });
+    }
     if world.plan.kills {
         let killing = world.clone();
         background.spawn(async move { killing.kill_now_and_then().await });

@@ -8,7 +8,7 @@ use crate::backoff::Backoff;
 use crate::blob::StoredBlob;
 use crate::blob_record::{self, BlobRecord, BlobState};
 use crate::breaks::Break;
-use crate::due::{self, Due};
+use crate::due;
 use crate::error::{Error, Result};
 use crate::hold;
 use crate::key::Id;
@@ -64,7 +64,7 @@ impl Repository {
             }
         };
         // Once more: a collector may have taken the first one off while the record was not yet live.
-        due::put_at(core, lease, &Due::Blob(digest.clone())).await?;
+        due::put_at(core, lease, &hold::lease_due(digest, &self.name, lease)).await?;
         self.end_session(&commit, &record, cell).await;
         Ok(StoredBlob::new(digest, &record))
     }

@@ -18,6 +18,8 @@ use crate::record;
 pub(crate) enum Due {
     /// A blob that may have lost its last holder.
     Blob(Digest),
+    /// A lease that runs out, and its blob.
+    Lease { digest: Digest, repository: RepositoryName, due: Seconds, id: Id },
     /// A push of a manifest: if it never became part of the root, or no longer is, its holds and its bytes go.
     Push { repository: RepositoryName, manifest: Digest, push: Id, generation: Generation, blobs: Vec<Digest> },
     /// An upload session that may have expired, or has ended and left parts behind.

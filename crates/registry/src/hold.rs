@@ -4,7 +4,7 @@ use wharf_oci::{Digest, RepositoryName};
 use wharf_store::{ListRequest, StoreResult};
 
 use crate::core::Core;
-use crate::due::{self, Due};
+use crate::due::{self, Due, Place};
 use crate::key::{Holder, Id, Key};
 use crate::record;
 use crate::repository::View;
@@ -78,10 +78,16 @@ impl<'a> Holds<'a> {
 
 /// Puts a due entry and then a lease of the same time and id, so that no lease is forgotten.
 pub(crate) async fn lease(core: &Core, digest: &Digest, repository: &RepositoryName) -> StoreResult<due::Place> {
-    let place = due::put(core, Due::Blob(digest.clone())).await?;
+    let place = Place { time: core.due(), id: core.id() };
+    due::put_at(core, place, &lease_due(digest, repository, place)).await?;
     let key = lease_key(digest, repository, place);
     record::create(core.records.as_ref(), &key, &()).await?;
     Ok(place)
+}
+
+/// The due entry of a lease; it stands at the same place.
+pub(crate) fn lease_due(digest: &Digest, repository: &RepositoryName, place: Place) -> Due {
+    Due::Lease { digest: digest.clone(), repository: repository.clone(), due: place.time, id: place.id }
 }
 
 /// Takes a lease back. Its due entry stays: it costs one look.

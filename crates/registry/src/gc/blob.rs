@@ -21,11 +21,8 @@ pub(crate) async fn collect(core: &Arc<Core>, digest: &Digest) -> Result<Outcome
             rescue(core, digest).await?;
             Ok(Outcome::Later(until))
         }
-        Verdict::Needed { repository, manifest, push, old } => {
+        Verdict::Needed { repository, manifest, push } => {
             rescue(core, digest).await?;
-            if !old.is_empty() && matches!(fence(core, &old).await?, Fenced::Dead) {
-                remove(core, digest, &old).await?;
-            }
             // A removal of that manifest that looked before this swap puts its due entries again, so that this one may go.
             match Handle::of(core, &repository).commit(core, Change::Keep(manifest, push)).await {
                 Ok(_) => {

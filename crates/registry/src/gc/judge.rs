@@ -36,8 +36,6 @@ pub(crate) enum Verdict {
         /// Which manifest, under which push.
         manifest: Digest,
         push: Id,
-        /// Old holds before it whose push is in no root. They are dead only after a fence.
-        old: Vec<Hold>,
     },
     /// A lease runs until then, or a young push may still become part of a root.
     Waiting(Seconds),
@@ -48,7 +46,7 @@ pub(crate) enum Verdict {
 const PAGE: usize = 500;
 
 /// Lists and judges the holds of a blob. Stops at the first that shows it to be needed: a blob that thousands of manifests share costs
-/// no more than one that a single manifest needs.
+/// no more than one that a single manifest needs. Dead holds beside that are left to the due entries of their own leases and pushes.
 pub(crate) async fn judge(core: &Arc<Core>, digest: &Digest) -> Result<Verdict> {
     let now = core.now();
     let prefix = Key::holds(digest);
@@ -67,7 +65,7 @@ pub(crate) async fn judge(core: &Arc<Core>, digest: &Digest) -> Result<Verdict> 
                     }
                     if is_committed(views.get(&hold.repository), manifest, *push).await? {
                         let (repository, manifest, push) = (hold.repository, manifest.clone(), *push);
-                        return Ok(Verdict::Needed { repository, manifest, push, old });
+                        return Ok(Verdict::Needed { repository, manifest, push });
                     }
                     push.made() + core.options.grace.as_secs()
                 }

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Core;
-use crate::due::Due;
+use crate::due::{Due, Place};
 use crate::error::Result;
+use crate::hold;
 use crate::repository::Refusal;
 
 pub use list::{Collected, Collector};
@@ -53,6 +54,14 @@ impl Counters {
 pub(crate) async fn work(core: &Arc<Core>, due: &Due) -> Result<Outcome> {
     match due {
         Due::Blob(digest) => blob::collect(core, digest).await,
+        Due::Lease { digest, repository, due, id } => {
+            if *due > core.now() {
+                return Ok(Outcome::Later(*due));
+            }
+            // It is over, whatever else holds the blob.
+            hold::release(core, digest, repository, Place { time: *due, id: *id }).await?;
+            blob::collect(core, digest).await
+        }
         Due::Push { repository, manifest, push, generation, blobs } => {
             push::collect(core, repository, &push::Unfinished { manifest, push: *push, generation, blobs }).await
         }
