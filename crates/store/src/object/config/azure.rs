@@ -176,6 +176,7 @@ pub fn connect_azure(settings: &AzureSettings) -> Result<ObjectStore, SettingsEr
         root: settings.root.clone(),
         limits: PartLimits { min: 0, target: settings.chunk_size, max_count: 50_000, in_place: false },
         storage_class: None,
+        presigns: true,
         http: connection.plain()?,
     })
 }

@@ -223,6 +223,7 @@ pub fn connect_s3(settings: &S3Settings) -> Result<ObjectStore, SettingsError> {
         root: settings.root.clone(),
         limits: part_limits(settings.chunk_size),
         storage_class: settings.storage_class.clone(),
+        presigns: true,
         http: connection.plain()?,
     })
 }
