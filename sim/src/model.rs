@@ -77,12 +77,6 @@ impl Model {
         self.writes.keys().cloned().collect()
     }
 
-    /// All tags of a repository that were ever written.
-    pub fn tags_of(&self, repository: &str) -> Vec<Register> {
-        let is_wanted = |r: &&Register| matches!(r, Register::Tag(name, _) if name == repository);
-        self.writes.keys().filter(is_wanted).cloned().collect()
-    }
-
     /// Whether a read that began at `begun` and ends now may answer `value`.
     pub fn may_read(&self, register: &Register, value: &Value, begun: Instant) -> bool {
         let writes: Vec<&Write> = self.writes.get(register).into_iter().flatten().flatten().collect();

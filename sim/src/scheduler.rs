@@ -30,6 +30,7 @@ pub struct Scheduler {
     faults: bool,
     steps: AtomicU64,
     late: AtomicU64,
+    kills: AtomicU64,
     trace: Option<Mutex<Vec<String>>>,
 }
 
@@ -48,6 +49,7 @@ impl Scheduler {
             faults,
             steps: AtomicU64::new(0),
             late: AtomicU64::new(0),
+            kills: AtomicU64::new(0),
             trace: traced.then(Mutex::default),
         }
     }
@@ -96,6 +98,16 @@ impl Scheduler {
             }
             _ => Fault::None,
         }
+    }
+
+    /// Counts a killed replica.
+    pub fn killed(&self) {
+        self.kills.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many replicas were killed.
+    pub fn kills(&self) -> u64 {
+        self.kills.load(Ordering::Relaxed)
     }
 
     /// How many writes took effect late.

@@ -109,6 +109,10 @@ fn tag(text: &str) -> Tag {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+fn got<T>(answer: Answered<Option<T>>) -> bool {
+    matches!(answer, Some(Ok(Some(_))))
+}
+
 impl Client {
     /// A client of this world.
     #[must_use]
@@ -279,7 +283,7 @@ impl Client {
         let target = Register::Manifest(repository.into(), digest.clone());
         let pending = {
             let mut model = lock(&self.world.model);
-            let tags = model.tags_of(repository).into_iter().map(|t| (t, None));
+            let tags = TAGS.iter().map(|t| (Register::Tag(repository.into(), (*t).into()), None));
             let writes: Vec<(Register, Value)> = std::iter::once((target.clone(), None)).chain(tags).collect();
             model.begin(writes)
         };
@@ -370,8 +374,8 @@ impl Client {
         let got = [
             self.ask(format!("GET {repository} secret"), at.blob(&digest)).await.is_some_and(|r| r.is_ok()),
             self.ask(format!("HEAD {repository} secret"), at.blob_for_push(&digest)).await.is_some_and(|r| r.is_ok()),
-            matches!(at.mount(&digest, Some(&from), &may_read).await, Ok(Some(_))),
-            matches!(at.mount(&digest, None, &may_read).await, Ok(Some(_))),
+            got(self.ask("mount secret from".into(), at.mount(&digest, Some(&from), &may_read)).await),
+            got(self.ask("mount secret".into(), at.mount(&digest, None, &may_read)).await),
         ];
         let stolen = manifest(&[digest], None);
         if got.contains(&true) || self.push_stolen(repository, stolen).await {

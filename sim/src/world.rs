@@ -136,6 +136,7 @@ impl World {
             self.scheduler.note(|| format!("replica {i} is killed and started again"));
             let old = std::mem::replace(&mut *lock(&self.slots[i]), fresh);
             old.alive.store(false, Ordering::Relaxed);
+            self.scheduler.killed();
         }
     }
 
@@ -188,7 +189,7 @@ fn start(
 ) -> Slot {
     let alive = Arc::new(AtomicBool::new(true));
     let store = Arc::new(SimStore::new(store.clone(), scheduler.clone(), alive.clone(), replica));
-    let skew = *scheduler.pick(&[0, 0, 0, 130, -130]);
+    let skew = *scheduler.pick(&[0, 0, 0, 40, -40]);
     let env = Arc::new(SimEnv::new(scheduler.clone(), jumps.clone(), skew));
     Slot { registry: Registry::with_env(store.clone(), store, options(plan), env), alive }
 }

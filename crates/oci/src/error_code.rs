@@ -23,6 +23,8 @@ pub enum ErrorCode {
     /// Not in the specification's table: the storage behind the registry did not answer. Docker's
     /// distribution uses the same word.
     Unavailable,
+    /// Not in the specification's table either: a fault of the registry's own. Docker's distribution uses the same word.
+    Unknown,
 }
 
 impl ErrorCode {
@@ -45,6 +47,7 @@ impl ErrorCode {
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unavailable => "UNAVAILABLE",
+            Self::Unknown => "UNKNOWN",
         }
     }
 }

@@ -39,3 +39,5 @@ pub use push::{ManifestPush, Pushed};
 pub use registry::{Options, Page, Registry, Repository};
 pub use repository::Shape;
 pub use upload::{Chunk, UploadId, UploadStatus};
+/// The bytes of a blob, as [`Repository::read_blob`] answers them.
+pub use wharf_store::DataStream;

@@ -3,9 +3,12 @@
 //! The session's record carries how far it is, the running digest's state and what the store has of the bytes. A chunk ends with a
 //! swap of that record, so that of two racing chunks one wins and the other changed nothing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use wharf_oci::{Algorithm, Digest, Hasher, Midstate};
 use wharf_store::write::{WriteState, Writer};
 use wharf_store::{Claim, Generation, StoreError};
@@ -76,8 +79,8 @@ struct Open {
     offset: u64,
     hash: Midstate,
     written: Option<WriteState>,
-    /// Held while the request writes; see [`wharf_store::Data::claim`].
-    _claim: Claim,
+    /// Held while the request, or a write that it left behind, goes on; see [`wharf_store::Data::claim`].
+    claim: Arc<Claim>,
 }
 
 /// A chunk that was taken in.
@@ -95,11 +98,12 @@ impl Repository {
     /// When the store fails.
     pub async fn start_upload(&self, algorithm: Algorithm) -> Result<UploadId> {
         let core = &*self.core;
-        let upload = core.family();
+        let (upload, begun) = (core.family(), core.now());
         due::put(core, Due::Upload { repository: self.name.clone(), upload: upload.clone() }).await?;
         let state = SessionState::Open { offset: 0, hash: algorithm.hasher().save(), written: None };
-        let session = Session::new(core.id(), core.now(), state);
+        let session = Session::new(core.id(), begun, state);
         record::create(core.records.as_ref(), &self.session_key(&upload), &session).await?;
+        self.keep_due(&upload, begun).await?;
         Ok(upload)
     }
 
@@ -124,15 +128,13 @@ impl Repository {
         S: Stream<Item = std::result::Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let open = self.open(upload, chunk.start).await?;
+        let mut open = self.open(upload, chunk.start).await?;
         let hasher = open.hash.resume().map_err(|e| StoreError::corrupt(self.session_key(upload), e.to_string()))?;
-        let taken = self.take(upload, &open, hasher, chunk, body).await?;
-        let state = SessionState::Open {
-            offset: taken.offset,
-            hash: taken.hasher.save(),
-            written: Some(taken.writer.checkpoint().await?),
-        };
-        self.swap_open(upload, &open.cell, state).await?;
+        let taken = self.take(upload, &mut open, hasher, chunk, body).await?;
+        let written = taken.writer.checkpoint().await?;
+        let (offset, hash) = (taken.offset, taken.hasher.save());
+        let state = SessionState::Open { offset, hash, written: Some(written.clone()) };
+        self.swap_written(upload, &open, state, written).await?;
         Ok(UploadStatus { offset: taken.offset })
     }
 
@@ -164,11 +166,11 @@ impl Repository {
             SessionState::Open { .. } => {}
             _ => return Err(Error::UploadUnknown),
         }
-        let open = self.open(upload, chunk.start).await?;
+        let mut open = self.open(upload, chunk.start).await?;
         let Some(hasher) = resume_for(&open, digest) else {
             return self.finish_by_reading(upload, digest, open, chunk, body).await;
         };
-        let taken = self.take(upload, &open, hasher, chunk, body).await?;
+        let taken = self.take(upload, &mut open, hasher, chunk, body).await?;
         let actual = taken.hasher.finish();
         if actual != *digest {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
@@ -176,7 +178,7 @@ impl Repository {
         let written = taken.writer.finish().await?;
         let committer = self.core.id();
         let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        let cell = self.swap_open(upload, &open.cell, state).await?;
+        let cell = self.swap_written(upload, &open, state, written.clone()).await?;
         self.commit_upload(upload, digest, committer, cell, written, false).await
     }
 
@@ -209,8 +211,10 @@ impl Repository {
         if !matches!(cell.value.state, SessionState::Open { .. }) {
             return Err(Error::UploadUnknown);
         }
-        self.swap_open(upload, &cell, SessionState::Expired { digest: None }).await?;
-        self.sweep_behind(upload.clone());
+        match self.swap_session(upload, &cell, SessionState::Expired { digest: None }).await? {
+            Some(_) => self.sweep_behind(upload.clone()),
+            None => return Err(self.where_it_stands(upload).await),
+        }
         Ok(())
     }
 
@@ -233,12 +237,20 @@ impl Repository {
         cell.ok_or(Error::UploadUnknown)
     }
 
+    /// Puts the due entry of a session once more, if so much time has passed since it was `touched` that a collector may have taken the
+    /// first one off before the session's record was there.
+    async fn keep_due(&self, upload: &UploadId, touched: Seconds) -> Result<()> {
+        if self.core.now() >= touched + self.core.options.grace.as_secs() / 2 {
+            due::put(&self.core, Due::Upload { repository: self.name.clone(), upload: upload.clone() }).await?;
+        }
+        Ok(())
+    }
+
     /// Takes an open session into the hands of this request, if it stands at `start`.
     async fn open(&self, upload: &UploadId, start: Option<u64>) -> Result<Open> {
         let claim = match self.core.data.claim(upload) {
             Err(StoreError::Busy { .. }) => {
-                let UploadStatus { offset } = self.upload_status(upload).await?;
-                return Err(Error::RangeNotAligned { offset });
+                return Err(self.where_it_stands(upload).await);
             }
             claim => claim?,
         };
@@ -249,14 +261,15 @@ impl Repository {
         if start.is_some_and(|start| start != offset) {
             return Err(Error::RangeNotAligned { offset });
         }
-        Ok(Open { cell, offset, hash, written, _claim: claim })
+        self.keep_due(upload, cell.value.touched).await?;
+        Ok(Open { cell, offset, hash, written, claim: Arc::new(claim) })
     }
 
     /// Takes a body in: hashed and written as it comes.
     async fn take<S, E>(
         &self,
         upload: &UploadId,
-        open: &Open,
+        open: &mut Open,
         mut hasher: Hasher,
         chunk: Chunk,
         mut body: S,
@@ -269,8 +282,10 @@ impl Repository {
         let env = core.env.clone();
         let random = move || env.random() as u64;
         let mut writer =
-            Writer::new(core.data.clone(), core.budget.clone(), upload.clone(), open.written.clone(), random);
+            Writer::new(core.data.clone(), core.budget.clone(), upload.clone(), open.written.clone(), random)
+                .holding(open.claim.clone());
         let mut received = 0u64;
+        let mut beat = Instant::now();
         while let Some(frame) = body.next().await {
             let frame = frame.map_err(|e| Error::Body(e.into()))?;
             received += frame.len() as u64;
@@ -279,6 +294,10 @@ impl Repository {
             }
             hasher.update(&frame);
             writer.push(frame).await?;
+            if beat.elapsed() > core.options.grace / 4 {
+                self.touch(upload, open).await?;
+                beat = Instant::now();
+            }
         }
         if let Some(announced) = chunk.length.filter(|announced| received != *announced) {
             return Err(Error::SizeInvalid { announced, received });
@@ -286,14 +305,42 @@ impl Repository {
         Ok(Taken { offset: open.offset + received, hasher, writer })
     }
 
-    /// Swaps an open session, or says where it stands now.
-    async fn swap_open(&self, upload: &UploadId, known: &Cell<Session>, state: SessionState) -> Result<Cell<Session>> {
-        match self.swap_session(upload, known, state).await? {
-            Some(cell) => Ok(cell),
-            None => {
-                let UploadStatus { offset } = self.upload_status(upload).await?;
-                Err(Error::RangeNotAligned { offset })
+    /// Keeps a session from expiring while a long chunk comes in, and learns early when another request was faster.
+    async fn touch(&self, upload: &UploadId, open: &mut Open) -> Result<()> {
+        match self.swap_session(upload, &open.cell, open.cell.value.state.clone()).await? {
+            Some(cell) => {
+                open.cell = cell;
+                Ok(())
             }
+            None => Err(self.where_it_stands(upload).await),
+        }
+    }
+
+    /// Swaps an open session to a state that names what was `written`; when another request was faster, that is dropped.
+    async fn swap_written(
+        &self,
+        upload: &UploadId,
+        open: &Open,
+        state: SessionState,
+        written: WriteState,
+    ) -> Result<Cell<Session>> {
+        if let Some(cell) = self.swap_session(upload, &open.cell, state).await? {
+            return Ok(cell);
+        }
+        let (data, base) = (self.core.data.clone(), open.written.clone());
+        self.core.tasks.spawn(async move {
+            if let Err(e) = written.discard(data.as_ref(), base.as_ref()).await {
+                tracing::debug!(error = %e, "a lost chunk's bytes stay for the collector");
+            }
+        });
+        Err(self.where_it_stands(upload).await)
+    }
+
+    /// The error of a request that another one overtook.
+    async fn where_it_stands(&self, upload: &UploadId) -> Error {
+        match self.upload_status(upload).await {
+            Ok(UploadStatus { offset }) => Error::RangeNotAligned { offset },
+            Err(e) => e,
         }
     }
 
@@ -339,7 +386,7 @@ impl Repository {
         &self,
         upload: &UploadId,
         digest: &Digest,
-        open: Open,
+        mut open: Open,
         chunk: Chunk,
         body: S,
     ) -> Result<StoredBlob>
@@ -348,11 +395,11 @@ impl Repository {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let ignored = open.hash.resume().map_err(|e| StoreError::corrupt(self.session_key(upload), e.to_string()))?;
-        let taken = self.take(upload, &open, ignored, chunk, body).await?;
+        let taken = self.take(upload, &mut open, ignored, chunk, body).await?;
         let written = taken.writer.finish().await?;
         let committer = self.core.id();
         let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        let cell = self.swap_open(upload, &open.cell, state).await?;
+        let cell = self.swap_written(upload, &open, state, written.clone()).await?;
         let generation = written.complete(self.core.data.as_ref()).await?;
         let mut hasher = digest.algorithm().hasher();
         let mut stream = self.core.data.read(&generation, 0..written.length()).await?;

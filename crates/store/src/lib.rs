@@ -3,17 +3,20 @@
 //! [`Records`] are small and change by compare-and-swap; [`Data`] are immutable streams of bytes under ids that
 //! are used once. All registry logic stands above these two. A backend speaks to one kind of storage and does
 //! nothing else: deadlines, retries, limits and counting are wrappers ([`wrap`]), and cutting a stream into parts
-//! is done once for all backends ([`write`]).
+//! is done once for all backends ([`mod@write`]).
 //!
 //! Every backend passes the same [`suite`].
 
 mod data;
 mod error;
+pub mod fault;
+mod local;
 mod memory;
 mod object;
 mod probe;
 mod records;
 pub mod suite;
+pub mod wrap;
 pub mod write;
 
 pub use data::{
@@ -21,6 +24,7 @@ pub use data::{
     UnfinishedUpload,
 };
 pub use error::{StoreError, StoreResult};
+pub use local::{LocalStore, OpenError};
 pub use memory::MemoryStore;
 pub use object::{
     AzureCredentials, AzureSettings, GcsSettings, ObjectStore, S3Settings, Secret, SettingsError, connect_azure,

@@ -2,14 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use wharf_http::HttpOptions;
 use wharf_registry::Registry;
 
-use crate::config::{Config, Http, Loaded, Weight};
+use crate::config::{Config, Loaded, Storage, Weight};
 use crate::shutdown::{Ended, Signals};
 use crate::store::{self, StartError};
+
+/// How long the URL of a redirected pull works.
+const REDIRECT_LIFETIME: Duration = Duration::from_secs(20 * 60);
 
 /// Serves until a signal.
 ///
@@ -35,22 +40,37 @@ async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     let config = &loaded.config;
     let signals = Signals::install().map_err(StartError::Signals)?;
     let stores = store::open(&config.storage).await?;
-    let registry = store::registry(stores, &config.storage);
+    let registry = store::registry(&stores, &config.storage);
+    collect(&registry, &config.storage, signals.stop());
     let listener = listen(&config.http.address, config.http.port).await?;
     announce(loaded, listener.local_addr().ok());
-    let server = http(&config.http, registry, listener, signals.stop());
+    let (options, stop) = (options(config), signals.stop());
+    let server = async {
+        wharf_http::serve(listener, registry.clone(), options, stop).await.map_err(StartError::Serve)?;
+        registry.settle().await;
+        Ok(())
+    };
     signals.run(server, config.http.drain_timeout).await
 }
 
-/// Serves HTTP on the listener until `stop`, and then until the last running request has its answer.
-async fn http(
-    config: &Http,
-    registry: Registry,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> Result<(), StartError> {
-    let _ = (config, registry, listener, stop);
-    Err(StartError::NotWired("the HTTP server"))
+/// Starts this replica's collector.
+fn collect(registry: &Registry, storage: &Storage, stop: CancellationToken) {
+    if storage.gc {
+        let (collector, interval) = (registry.collector(), storage.gc_interval);
+        tokio::spawn(async move { collector.run(interval, stop).await });
+    }
+}
+
+fn options(config: &Config) -> HttpOptions {
+    let http = &config.http;
+    HttpOptions {
+        external_url: http.external_url.clone(),
+        redirect_blobs: config.storage.redirect_blob_url.then_some(REDIRECT_LIFETIME),
+        trusted_proxies: http.trusted_proxies.iter().map(|network| (network.address, network.prefix)).collect(),
+        stall_timeout: http.read_timeout,
+        write_timeout: http.write_timeout,
+        ..HttpOptions::default()
+    }
 }
 
 async fn listen(address: &str, port: u16) -> Result<TcpListener, StartError> {

@@ -28,22 +28,11 @@ pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, uploa
         return Ok(Outcome::Later(until));
     }
     let keep = match &cell.value.state {
-        SessionState::Open { .. } => {
-            if !expire(&repository, upload, &cell, None).await? {
-                return Ok(Outcome::Again);
-            }
-            None
-        }
-        SessionState::Closing { digest, .. } => {
-            let digest = digest.clone();
-            if !expire(&repository, upload, &cell, Some(digest.clone())).await? {
-                return Ok(Outcome::Again);
-            }
-            stop_commit(core, upload, &digest).await?
-        }
-        // A collector may have stopped after it expired the session.
+        SessionState::Open { .. } => return expire(&repository, upload, &cell, None).await,
+        SessionState::Closing { digest, .. } => return expire(&repository, upload, &cell, Some(digest.clone())).await,
+        // Whoever expired it may have stopped there.
         SessionState::Expired { digest: Some(digest) } => stop_commit(core, upload, digest).await?,
-        SessionState::Done { digest, generation } => named(core, digest, upload).await?.filter(|g| g == generation),
+        SessionState::Done { digest, .. } => named(core, digest, upload).await?,
         SessionState::Spent { .. } | SessionState::Expired { digest: None } => None,
     };
     let freed = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
@@ -53,13 +42,26 @@ pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, uploa
     Ok(Outcome::Finished)
 }
 
+/// Expires a session and drops what it wrote. Its record stays for another grace time, and is looked at once more then: a request
+/// that was under way may have written until it noticed.
 async fn expire(
     repository: &Repository,
     upload: &Family,
     cell: &Cell<Session>,
     digest: Option<Digest>,
-) -> Result<bool> {
-    Ok(repository.swap_session(upload, cell, SessionState::Expired { digest }).await?.is_some())
+) -> Result<Outcome> {
+    let core = &repository.core;
+    let expired = SessionState::Expired { digest: digest.clone() };
+    if repository.swap_session(upload, cell, expired).await?.is_none() {
+        return Ok(Outcome::Again);
+    }
+    let keep = match digest {
+        Some(digest) => stop_commit(core, upload, &digest).await?,
+        None => None,
+    };
+    let freed = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
+    Counters::add(&core.counters.bytes, freed);
+    Ok(Outcome::Later(core.due()))
 }
 
 /// Makes a committer that stalled after it looked at the session lose its swap of the blob's record. Then what that record names is

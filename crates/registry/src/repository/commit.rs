@@ -128,6 +128,8 @@ struct Attempt {
     version: u64,
     commit: Id,
     answers: Vec<Answer>,
+    /// Segments that only this attempt wrote.
+    segments: Vec<Id>,
 }
 
 impl Handle {
@@ -207,6 +209,7 @@ impl Handle {
             }
             let commit = core.id();
             let settled = tree::settle(core, &self.name, &mut draft).await.map_err(failed)?;
+            let segments = settled.fresh.keys().copied().collect();
             draft.seal(commit, core.now());
             let version = draft.version;
             let late = if core.broken(Break::SegmentsAfterRoot) {
@@ -215,7 +218,7 @@ impl Handle {
                 write_segments(core, &self.name, version, settled).await.map_err(failed)?;
                 None
             };
-            attempts.push(Attempt { version: draft.version, commit, answers });
+            attempts.push(Attempt { version: draft.version, commit, answers, segments });
             match self.swap_root(core, known.as_ref(), draft).await {
                 Ok(true) if late.is_some() => {
                     write_segments(core, &self.name, version, late.unwrap_or_default()).await.map_err(failed)?;
@@ -234,11 +237,28 @@ impl Handle {
             // Lost, or its answer was. The root knows, unless too many commits came after.
             base = self.look_up(core, &mut backoff).await?;
             is_current = true;
-            if let Some(answers) = landed(base.as_ref(), attempts)? {
+            let outcome = landed(base.as_ref(), attempts)?;
+            self.drop_segments(core, outcome.dead);
+            if let Some(answers) = outcome.answers {
                 return Ok(answers);
             }
             backoff.pause(core).await;
         }
+    }
+
+    /// Behind the answer: segments of attempts that can no longer take effect.
+    fn drop_segments(&self, core: &Arc<Core>, ids: Vec<Id>) {
+        if ids.is_empty() {
+            return;
+        }
+        let (core, name) = (core.clone(), self.name.clone());
+        core.clone().tasks.spawn(async move {
+            for id in ids {
+                if let Err(e) = core.records.delete(&Key::Segment(name.clone(), id).to_string()).await {
+                    tracing::debug!(repository = %name, error = %e, "a segment stays for the collector");
+                }
+            }
+        });
     }
 
     async fn swap_root(&self, core: &Core, known: Option<&wharf_store::ETag>, draft: Root) -> StoreResult<bool> {
@@ -266,22 +286,33 @@ impl Handle {
     }
 }
 
-/// The answers of the attempt that took effect, if one did.
+/// What became of the attempts so far.
+#[derive(Default)]
+struct Landed {
+    /// The answers of the one that took effect, if one did.
+    answers: Option<Vec<Answer>>,
+    /// Segments of those that never will.
+    dead: Vec<Id>,
+}
+
+/// Looks the attempts up in the root.
 ///
 /// # Errors
 /// When an attempt can no longer be looked up.
-fn landed(now: Option<&CachedRoot>, attempts: &mut Vec<Attempt>) -> Result<Option<Vec<Answer>>, Refusal> {
-    let Some(root) = now.map(|n| &n.root) else { return Ok(None) };
+fn landed(now: Option<&CachedRoot>, attempts: &mut Vec<Attempt>) -> Result<Landed, Refusal> {
+    let Some(root) = now.map(|n| &n.root) else { return Ok(Landed::default()) };
     if let Some(at) = attempts.iter().position(|a| root.commits.contains(&a.commit)) {
-        return Ok(Some(attempts.swap_remove(at).answers));
+        let answers = Some(attempts.swap_remove(at).answers);
+        return Ok(Landed { answers, dead: Vec::new() });
     }
     let forgotten = |a: &Attempt| root.version >= a.version + REMEMBERED_COMMITS as u64;
     if attempts.iter().any(forgotten) {
         return Err(Refusal::Contended);
     }
     // Where its version was made by somebody else, an attempt cannot take effect any more.
-    attempts.retain(|a| root.version < a.version);
-    Ok(None)
+    let (alive, dead): (Vec<_>, Vec<_>) = std::mem::take(attempts).into_iter().partition(|a| root.version < a.version);
+    *attempts = alive;
+    Ok(Landed { answers: None, dead: dead.into_iter().flat_map(|a| a.segments).collect() })
 }
 
 fn failed(error: StoreError) -> Refusal {

@@ -54,6 +54,22 @@ impl WriteState {
         }
     }
 
+    /// Drops what this state has and `base`, from which it went on, has not: the state was never put on record.
+    ///
+    /// # Errors
+    /// When the store fails; what is left is found by [`sweep`].
+    pub async fn discard(&self, data: &dyn Data, base: Option<&Self>) -> StoreResult<()> {
+        let is_in_base = |piece: &Piece| base.is_some_and(|base| base.pieces.contains(piece));
+        for piece in self.pieces.iter().filter(|piece| !is_in_base(piece)) {
+            data.delete(&piece.generation).await?;
+        }
+        let base_upload = base.and_then(|base| base.upload.as_ref()).map(|upload| &upload.id);
+        match &self.upload {
+            Some(upload) if Some(&upload.id) != base_upload => data.abort(&upload.generation, &upload.id).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Bytes in parts.
     pub(super) fn sent(&self) -> u64 {
         self.upload.iter().flat_map(|upload| &upload.parts).map(|part| part.size).sum()

@@ -32,7 +32,7 @@ pub(crate) use self::env::{CONFIG as CONFIG_VARIABLE, Environment, LOG as LOG_VA
 pub(crate) use self::findings::{Notice, Refused, Weight};
 pub(crate) use self::http::Http;
 pub(crate) use self::log::{Level, Log};
-pub(crate) use self::storage::{Place, Storage};
+pub(crate) use self::storage::{Driver, Place, Service, Storage};
 
 /// The version of the distribution specification that is implemented.
 pub(crate) const SPEC_VERSION: &str = "1.1.1";

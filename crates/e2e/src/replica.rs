@@ -1,0 +1,155 @@
+//! One `wharf` process.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::lab::Lab;
+use crate::ports::Port;
+use crate::process::Process;
+use crate::seaweed::Bucket;
+use crate::{tools, wait};
+
+/// Where a replica keeps its registry.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// A directory.
+    Local(PathBuf),
+    /// A bucket.
+    S3(Bucket),
+}
+
+impl Storage {
+    /// The `storage` section of a configuration file.
+    fn section(&self, scratch: &std::path::Path) -> Value {
+        match self {
+            Self::Local(directory) => json!({"rootDirectory": directory}),
+            Self::S3(bucket) => json!({
+                "rootDirectory": scratch,
+                "storageDriver": {
+                    "name": "s3",
+                    "region": "us-east-1",
+                    "regionendpoint": format!("http://{}", bucket.endpoint),
+                    "bucket": bucket.bucket,
+                    "accesskey": bucket.access_key,
+                    "secretkey": bucket.secret_key,
+                    "secure": false,
+                    "forcepathstyle": true,
+                },
+            }),
+        }
+    }
+}
+
+/// A `wharf` process that can be killed and started again on the same port.
+#[derive(Debug)]
+pub struct Replica {
+    name: String,
+    process: Process,
+    port: Port,
+    config: PathBuf,
+    log: PathBuf,
+    probe: reqwest::Client,
+}
+
+impl Replica {
+    /// Writes its configuration, starts it and waits until it is ready.
+    pub async fn start(lab: &Lab, name: &str, storage: &Storage) -> Self {
+        let port = Port::claim();
+        let scratch = lab.path().join(format!("{name}-scratch"));
+        let config = json!({
+            "storage": storage.section(&scratch),
+            "http": {"address": "127.0.0.1", "port": port.number().to_string()},
+            "log": {"level": "info"},
+        });
+        let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
+        let log = lab.log(name);
+        let probe = reqwest::Client::builder()
+            .timeout(Duration::from_secs(5))
+            .build()
+            .unwrap_or_else(|error| panic!("HTTP client: {error}"));
+        let process = launch(name, &config, &log);
+        let mut replica = Self { name: name.to_owned(), process, port, config, log, probe };
+        replica.ready().await;
+        replica
+    }
+
+    /// Its `host:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after it has ended, waits until it is ready, and answers how long that took.
+    pub async fn restart(&mut self) -> Duration {
+        assert!(!self.process.is_alive(), "{} still runs", self.name);
+        self.process = launch(&self.name, &self.config, &self.log);
+        self.ready().await
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        self.process.ended(limit).await
+    }
+
+    /// Panics, with its log, if it has ended.
+    pub fn assert_alive(&mut self) {
+        self.process.assert_alive();
+    }
+
+    /// The peak of its resident memory so far, in bytes.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
+
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The status of `/readyz`, if it answers.
+    pub async fn readiness(&self) -> Option<u16> {
+        let url = format!("http://{}{}", self.address(), ready_path());
+        self.probe.get(&url).send().await.ok().map(|answer| answer.status().as_u16())
+    }
+
+    async fn ready(&mut self) -> Duration {
+        wait::until(&format!("{} is ready", self.name), wait::START, async || {
+            self.process.assert_alive();
+            self.readiness().await == Some(200)
+        })
+        .await
+    }
+}
+
+/// Where a replica says whether it is ready.
+#[must_use]
+pub fn ready_path() -> String {
+    std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned())
+}
+
+fn launch(name: &str, config: &std::path::Path, log: &std::path::Path) -> Process {
+    let mut command = Command::new(tools::wharf());
+    command.arg("serve").arg(config);
+    // The configuration file says all; the tests' own settings are none of the replica's.
+    for (name, _) in std::env::vars_os() {
+        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    Process::start(name, &command, log)
+}

@@ -1,0 +1,30 @@
+//! What all requests share.
+
+use wharf_registry::Registry;
+
+use crate::forwarded::Proxies;
+use crate::routes::health::Health;
+use crate::server::HttpOptions;
+
+/// The registry, and how to serve it.
+pub(crate) struct App {
+    /// The domain.
+    pub(crate) registry: Registry,
+    /// As configured; `external_url` has no slash at its end.
+    pub(crate) options: HttpOptions,
+    /// Whose word on the client counts.
+    pub(crate) proxies: Proxies,
+    /// What probes are told.
+    pub(crate) health: Health,
+}
+
+impl App {
+    /// Nothing is read or asked.
+    pub(crate) fn new(registry: Registry, mut options: HttpOptions) -> Self {
+        if let Some(url) = &mut options.external_url {
+            url.truncate(url.trim_end_matches('/').len());
+        }
+        let proxies = Proxies::new(std::mem::take(&mut options.trusted_proxies));
+        Self { registry, options, proxies, health: Health::default() }
+    }
+}

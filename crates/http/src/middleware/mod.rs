@@ -1,0 +1,67 @@
+//! What stands around every request.
+
+pub(crate) mod access_log;
+mod drain;
+mod panic;
+mod request_id;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::body::{Body, RequestBody};
+use crate::error::WireError;
+use crate::headers::{API_VERSION, DOCKER_API_VERSION, REQUEST_ID};
+use crate::query::Query;
+use crate::request::Request as Asked;
+use crate::routes;
+use access_log::Record;
+
+/// Answers a request, whatever happens meanwhile.
+pub(crate) async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+    let (parts, incoming) = request.into_parts();
+    let id = request_id::of(&parts.headers);
+    let origin = app.proxies.origin(peer, &parts.headers);
+    let mut record = Box::new(Record::begin(&parts, origin.client, id.clone()));
+    let mut body = RequestBody::new(incoming, app.options.stall_timeout);
+    let base = app.options.external_url.as_deref().or(origin.base.as_deref()).unwrap_or_default();
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let mut response = ask(&app, &parts, base, &mut body).instrument(span).await;
+    finish(&parts, id, &mut response);
+    record.answered(response.status(), &body);
+    drain::behind(body, &parts.headers);
+    response.body_mut().attach(record);
+    response
+}
+
+async fn ask(app: &App, parts: &Parts, base: &str, body: &mut RequestBody) -> Response<Body> {
+    let query = Query::new(parts.uri.query());
+    let asked = Asked { app, method: &parts.method, headers: &parts.headers, query, base, body };
+    let answer = panic::guard(routes::dispatch(parts.uri.path(), asked)).await;
+    answer.unwrap_or_else(|_| Err(WireError::internal())).unwrap_or_else(|refusal| {
+        refusal.log();
+        refusal.into_response()
+    })
+}
+
+/// The headers that every answer has, and no body for HEAD.
+fn finish(parts: &Parts, id: HeaderValue, response: &mut Response<Body>) {
+    let path = parts.uri.path();
+    response.headers_mut().insert(REQUEST_ID, id);
+    if path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        response.headers_mut().insert(DOCKER_API_VERSION, API_VERSION);
+    }
+    if parts.method == Method::HEAD {
+        let length = response.body().length();
+        if length > 0 {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
+        response.body_mut().clear();
+    }
+}

@@ -1,0 +1,115 @@
+//! From a path to what it names. Pure: no request, no registry.
+//!
+//! Names contain slashes and may have components such as `blobs` or `tags`, so that a path is read from its end.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+use wharf_oci::{Digest, InvalidDigest, InvalidName, InvalidReference, Reference, RepositoryName};
+use wharf_registry::UploadId;
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/v2/`
+    Base,
+    /// `/v2/_catalog`
+    Catalog,
+    /// `/v2/<name>/manifests/<reference>`
+    Manifest(RepositoryName, Reference),
+    /// `/v2/<name>/blobs/<digest>`
+    Blob(RepositoryName, Digest),
+    /// `/v2/<name>/blobs/uploads/`
+    Uploads(RepositoryName),
+    /// `/v2/<name>/blobs/uploads/<id>`
+    Upload(RepositoryName, UploadId),
+    /// `/v2/<name>/tags/list`
+    Tags(RepositoryName),
+    /// `/v2/<name>/referrers/<digest>`
+    Referrers(RepositoryName, Digest),
+    /// `/livez`
+    Live,
+    /// `/readyz`
+    Ready,
+    /// `/startupz`
+    Started,
+}
+
+/// Why a path names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoute {
+    /// No path of this API.
+    Path,
+    /// The repository's name breaks the grammar.
+    Name(InvalidName),
+    /// The digest breaks the grammar.
+    Digest(InvalidDigest),
+    /// The tag breaks the grammar.
+    Tag(InvalidReference),
+    /// No id that an upload session could have.
+    UploadId,
+}
+
+impl Route {
+    /// Reads a path, percent-encoded as it came.
+    pub(crate) fn parse(path: &str) -> Result<Self, NoRoute> {
+        let path = percent_decode_str(path).decode_utf8().map_err(|_| NoRoute::Path)?;
+        match &*path {
+            "/v2/" | "/v2" => Ok(Self::Base),
+            "/v2/_catalog" => Ok(Self::Catalog),
+            "/livez" => Ok(Self::Live),
+            "/readyz" => Ok(Self::Ready),
+            "/startupz" => Ok(Self::Started),
+            path => Self::parse_in_repository(path.strip_prefix("/v2/").ok_or(NoRoute::Path)?),
+        }
+    }
+
+    fn parse_in_repository(path: &str) -> Result<Self, NoRoute> {
+        if let Some(name) = path.strip_suffix("/blobs/uploads/").or_else(|| path.strip_suffix("/blobs/uploads")) {
+            return Ok(Self::Uploads(repository(name)?));
+        }
+        if let Some(name) = path.strip_suffix("/tags/list") {
+            return Ok(Self::Tags(repository(name)?));
+        }
+        let (path, last) = path.rsplit_once('/').ok_or(NoRoute::Path)?;
+        if let Some(name) = path.strip_suffix("/blobs/uploads") {
+            return Ok(Self::Upload(repository(name)?, last.parse().map_err(|_| NoRoute::UploadId)?));
+        }
+        let (name, resource) = path.rsplit_once('/').ok_or(NoRoute::Path)?;
+        match resource {
+            "manifests" => Ok(Self::Manifest(repository(name)?, reference(last)?)),
+            "blobs" => Ok(Self::Blob(repository(name)?, last.parse().map_err(NoRoute::Digest)?)),
+            "referrers" => Ok(Self::Referrers(repository(name)?, last.parse().map_err(NoRoute::Digest)?)),
+            _ => Err(NoRoute::Path),
+        }
+    }
+
+    /// The methods that it knows, as `Allow` lists them.
+    pub(crate) const fn methods(&self) -> &'static str {
+        match self {
+            Self::Manifest(..) => "GET, HEAD, PUT, DELETE",
+            Self::Blob(..) => "GET, HEAD, DELETE",
+            Self::Uploads(_) => "POST",
+            Self::Upload(..) => "GET, PATCH, PUT, DELETE",
+            _ => "GET, HEAD",
+        }
+    }
+
+    /// Whether it knows a method.
+    pub(crate) fn allows(&self, method: &Method) -> bool {
+        self.methods().split(", ").any(|known| known == method.as_str())
+    }
+}
+
+fn repository(name: &str) -> Result<RepositoryName, NoRoute> {
+    name.parse().map_err(NoRoute::Name)
+}
+
+fn reference(text: &str) -> Result<Reference, NoRoute> {
+    text.parse().map_err(|e| match e {
+        InvalidReference::Digest(e) => NoRoute::Digest(e),
+        InvalidReference::Tag => NoRoute::Tag(e),
+    })
+}
+
+#[cfg(test)]
+mod tests;

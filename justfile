@@ -1,0 +1,40 @@
+# Recipes for those who have just; each is one command of the repository.
+
+# Everything that a change must pass.
+test:
+    tools/test
+
+# Format, lints, dependencies.
+lint: deny
+    tools/test lint
+
+# Unit tests only.
+unit:
+    tools/test unit
+
+# The end-to-end tests, or some of them: just e2e --test resume
+e2e *arguments:
+    tools/test e2e {{arguments}}
+
+# Clients that take long to build: ORAS, Helm, regctl, cosign.
+e2e-more:
+    tools/setup-more
+    tools/test e2e --test clients_more -- --ignored
+
+# The end-to-end tests at full size: hours.
+soak:
+    WHARF_E2E_RESUME_MIB=3072 tools/test e2e --test resume
+    WHARF_E2E_MEMORY_MIB=256 tools/test e2e --test memory
+    WHARF_E2E_KILLS=200 tools/test e2e --test kill9
+    WHARF_E2E_MANIFESTS=100000 WHARF_E2E_MANY_TAGS=50000 tools/test e2e --test startup
+    WHARF_E2E_MALFORMED=100000 tools/test e2e --test malformed
+    WHARF_E2E_TAGS=5000 tools/test e2e --test tags_race
+
+# Licences, banned crates and sources of all dependencies.
+deny:
+    test -x .cache/cargo/bin/cargo-deny || cargo install cargo-deny --version 0.20.2 --locked --root .cache/cargo
+    PATH="$PWD/.cache/cargo/bin:$PATH" cargo deny --locked check bans licenses sources
+
+# The registry over ./registry on port 5000.
+run *arguments:
+    cargo run --release -- serve {{arguments}}
