@@ -67,15 +67,15 @@ impl Service {
             Self::S3 => Keys {
                 bucket: "bucket",
                 region: "region",
-                credentials: "accesskey and secretkey, or where the credentials come from",
+                credentials: "accesskey and secretkey, or what else gives the credentials",
             },
             Self::Gcs => {
-                Keys { bucket: "bucket", region: "bucket", credentials: "keyfile, or where the credentials come from" }
+                Keys { bucket: "bucket", region: "bucket", credentials: "keyfile, or what else gives the credentials" }
             }
             Self::Azure => Keys {
                 bucket: "container",
                 region: "serviceurl",
-                credentials: "accountname and accountkey, or where the credentials come from",
+                credentials: "accountname and accountkey, or what else gives the credentials",
             },
         }
     }

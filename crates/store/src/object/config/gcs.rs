@@ -94,16 +94,14 @@ pub fn connect_gcs(settings: &GcsSettings) -> Result<ObjectStore, SettingsError>
         // The client's own way to leave out signatures forgets some requests.
         let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
         let unsigned = StaticCredentialProvider::new(GcpSigningCredential { email: String::new(), private_key: None });
-        builder = builder
-            .with_base_url(&endpoint)
-            .with_credentials(Arc::new(nobody))
-            .with_signing_credentials(Arc::new(unsigned));
+        builder = builder.with_credentials(Arc::new(nobody)).with_signing_credentials(Arc::new(unsigned));
     }
     let builder = builder
+        .with_base_url(&endpoint)
         .with_bucket_name(&settings.bucket)
         .with_retry(no_retries())
         .with_client_options(connection.options()?)
-        .with_http_connector(Connector::default());
+        .with_http_connector(Connector::new(&endpoint));
     let key = if settings.credentials.is_some() { "credentials" } else { "keyfile" };
     Ok(ObjectStore {
         client: Arc::new(builder.build().map_err(|e| refused(key, settings.key_file.as_deref(), &e))?),
