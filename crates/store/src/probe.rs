@@ -140,7 +140,8 @@ impl Probe {
     pub fn verdict(&self, single_replica: bool) -> Result<(), ProbeFailure> {
         let failed: Vec<_> = self.findings.iter().filter_map(Finding::failure).collect();
         let counts = |finding: &Finding| {
-            !finding.check.is_optional() && !(single_replica && finding.check.is_conditional() && !finding.is_transient)
+            let is_excused = single_replica && finding.check.is_conditional() && !finding.is_transient;
+            !is_excused && !finding.check.is_optional()
         };
         let counted = || failed.iter().filter(|(finding, _)| counts(finding));
         if let Some((finding, reason)) = counted().find(|(finding, _)| finding.is_transient) {

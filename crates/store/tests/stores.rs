@@ -1,6 +1,8 @@
 //! The stores in a bucket against real servers. `tools/test-stores.sh` starts them and says in the environment where they are; a
 //! test whose server is not named is skipped, and says so.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and shows what it measured")]
+
 use std::env;
 use std::sync::Arc;
 

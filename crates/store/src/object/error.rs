@@ -5,9 +5,12 @@ use std::error::Error;
 use http::StatusCode;
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::ObjectStore;
 use super::answer::Answer;
-use super::{ObjectStore, Service};
 use crate::StoreError;
+
+/// Begins what is said where the source of credentials refuses.
+const NO_CREDENTIALS: &str = "there are no credentials";
 
 /// What an error of the client means.
 #[derive(Debug)]
@@ -47,6 +50,12 @@ impl Cause {
     /// Sorts an answer.
     pub(super) fn of_answer(answer: &Answer) -> Self {
         let status = answer.status;
+        if let Some(host) = &answer.stranger {
+            let text = format!("{NO_CREDENTIALS}: {host} answered {answer}");
+            let is_transient = status.is_server_error()
+                || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+            return if is_transient { Self::Transient(text) } else { Self::Refused(text) };
+        }
         match answer.code.as_str() {
             "NoSuchBucket" | "ContainerNotFound" => return Self::Refused(answer.to_string()),
             "RequestTimeout" | "SlowDown" | "Throttling" | "ThrottlingException" => {
@@ -104,20 +113,20 @@ impl ObjectStore {
     }
 
     fn transient(&self, text: &str) -> String {
-        match self.service {
-            // Where the client asks for credentials when it has none.
-            Service::S3 if text.contains("169.254.169.254") => format!(
-                "{}: there are no credentials in the configuration or the environment, and this machine's metadata service \
-                 gives none: {text}; set accesskey and secretkey, or give the machine a role",
-                self.place
-            ),
-            _ => format!("{}: {text}", self.place),
-        }
+        let advice = if text.contains(NO_CREDENTIALS) {
+            format!("; set {}", self.service.keys().credentials)
+        } else {
+            String::new()
+        };
+        format!("{}: {text}{advice}", self.place)
     }
 
     /// What the service said, where, and what to do.
     fn refusal(&self, text: &str) -> String {
         let keys = self.service.keys();
+        if text.starts_with(NO_CREDENTIALS) {
+            return format!("{}: {text}; set {}", self.place, keys.credentials);
+        }
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let advice = if has(&["NoSuchBucket", "ContainerNotFound"]) {
             format!("; create it, or correct storage.storageDriver.{}", keys.bucket)

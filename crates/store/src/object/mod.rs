@@ -12,6 +12,7 @@
 //! | | S3 | GCS | Azure |
 //! | --- | --- | --- | --- |
 //! | condition of a write | ETag | generation number, kept within the [`crate::ETag`] | ETag |
+//! | order of a listing | by bytes; SeaweedFS as a tree | by bytes | by bytes |
 //! | [`crate::Data::unfinished`] | listed | nothing listed; give the bucket a rule `AbortIncompleteMultipartUpload` | nothing listed; the service drops blocks after a week |
 //! | [`crate::Data::abort`] | frees the parts | frees the parts | frees nothing, as above |
 //! | [`crate::Data::presign`] | with the content type | with the content type | without: the service has no such override for this kind of URL |
@@ -66,15 +67,15 @@ impl Service {
             Self::S3 => Keys {
                 bucket: "bucket",
                 region: "region",
-                credentials: "accesskey and secretkey, or where the credentials come from",
+                credentials: "accesskey and secretkey, or what else gives the credentials",
             },
             Self::Gcs => {
-                Keys { bucket: "bucket", region: "bucket", credentials: "keyfile, or where the credentials come from" }
+                Keys { bucket: "bucket", region: "bucket", credentials: "keyfile, or what else gives the credentials" }
             }
             Self::Azure => Keys {
                 bucket: "container",
                 region: "serviceurl",
-                credentials: "accountname and accountkey, or where the credentials come from",
+                credentials: "accountname and accountkey, or what else gives the credentials",
             },
         }
     }
@@ -92,6 +93,8 @@ pub struct ObjectStore {
     limits: PartLimits,
     /// For data; records are small and read often, which the cheaper classes charge for.
     storage_class: Option<String>,
+    /// Whether the credentials can sign URLs; those of an emulator cannot.
+    presigns: bool,
     /// For the one request that the client does not have; see [`unfinished`].
     http: reqwest::Client,
 }

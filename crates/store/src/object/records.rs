@@ -23,6 +23,8 @@ fn tag(e_tag: Option<String>, version: Option<&str>, service: Service) -> Option
     let e_tag = e_tag?;
     Some(match (service, version) {
         (Service::Gcs, Some(version)) => ETag::new(format!("{e_tag} {version}")),
+        // Azure leaves out the quotes in a listing.
+        (Service::Azure, _) if !e_tag.contains('"') => ETag::new(format!("\"{e_tag}\"")),
         _ => ETag::new(e_tag),
     })
 }
@@ -100,10 +102,11 @@ fn as_tree(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().map(|b| if b == b'/' { 0 } else { b })
 }
 
-/// Whether a name comes after another to any store. S3 orders whole names by bytes (`a-b/` before `a/`), SeaweedFS as a tree
-/// (`a/` before `a-b/`), so that only a name that comes first in neither was asked for by mistake.
-fn is_after(name: &str, after: &str) -> bool {
-    name > after || as_tree(name).gt(as_tree(after))
+/// Whether a name comes after another to the store. The services order whole names by bytes (`a-b/` before `a/`); of what speaks
+/// as S3 does, SeaweedFS orders them as a tree (`a/` before `a-b/`), so that there only a name that comes first in neither
+/// order was not asked for.
+fn is_after(service: Service, name: &str, after: &str) -> bool {
+    name > after || (service == Service::S3 && as_tree(name).gt(as_tree(after)))
 }
 
 /// From where a listing with folding goes on. A key within a folder stands for the folder, which is passed over whole. For
@@ -124,13 +127,14 @@ fn start_folded(prefix: &str, after: &str) -> String {
     }
 }
 
-/// The last name of a page, in the store's order. Of a key and a folder side by side it cannot be told which came last; then the
-/// first of them is taken, after which the other comes once more.
-fn last_of(page: &ListPage) -> Option<String> {
+/// The last name of a page, in the store's order. Of a key and a folder side by side it cannot always be told which came last;
+/// then it is the key, after which the folder may come once more.
+fn last_of(service: Service, page: &ListPage) -> Option<String> {
     let (entry, folder) = (page.entries.last().map(|entry| &entry.key), page.folders.last());
     let last = match (entry, folder) {
-        (Some(entry), Some(folder)) if is_after(entry, folder) && !is_after(folder, entry) => Some(entry),
-        (Some(entry), Some(folder)) if is_after(folder, entry) && !is_after(entry, folder) => Some(folder),
+        (Some(entry), Some(folder)) if is_after(service, folder, entry) && !is_after(service, entry, folder) => {
+            Some(folder)
+        }
         (entry, folder) => entry.or(folder),
     };
     last.cloned()
@@ -200,7 +204,7 @@ impl Records for ObjectStore {
         };
         loop {
             let (page, token) = self.list_page(&request, options.clone()).await?;
-            let last = last_of(&page);
+            let last = last_of(self.service, &page);
             match (token, last) {
                 (None, _) => return Ok(page),
                 (Some(_), Some(last)) => return Ok(ListPage { next: Some(last), ..page }),
@@ -222,7 +226,7 @@ impl ObjectStore {
         let answer = self.client.list_paginated(Some(&prefix), options).await;
         let answer = answer.map_err(|e| self.listing_failure(request.prefix, &e))?;
         let is_wanted = |name: &str| {
-            request.after.is_none_or(|after| is_after(name, after))
+            request.after.is_none_or(|after| is_after(self.service, name, after))
                 && !(request.prefix.is_empty() && name.starts_with(FOLDER))
         };
         let mut page = ListPage::default();

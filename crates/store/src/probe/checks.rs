@@ -171,7 +171,7 @@ pub(super) async fn ranged_read(data: &dyn Data, generation: Generation) -> Chec
     let check = async {
         data.put(&generation, vec![Bytes::from_static(TEXT)]).await?;
         let read = collect(data, &generation, 11..16).await?;
-        expect(read == &TEXT[11..16], || format!("asked for 5 bytes and read {} that differ", read.len()))
+        expect(read == TEXT[11..16], || format!("asked for 5 bytes and read {} that differ", read.len()))
     };
     let checked = check.await;
     freed(data, &generation, checked).await

@@ -83,7 +83,7 @@ pub(super) async fn absent(store: &dyn Data) {
 
 pub(super) async fn listing(store: &dyn Data) {
     let family = family();
-    let mut all = vec![family.first(), family.other(1), family.other(0xabc), family.other(u64::MAX)];
+    let mut all = [family.first(), family.other(1), family.other(0xabc), family.other(u64::MAX)];
     all.sort();
     for (generation, len) in all.iter().zip(1..) {
         done(store.put(generation, vec![bytes(len, 1)]).await, "put");

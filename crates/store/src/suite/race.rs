@@ -70,7 +70,7 @@ pub(super) async fn increments(store: &Arc<dyn Records>, key: &str) {
     for writer in join_all(writers).await {
         done(writer, "a writer");
     }
-    assert_eq!(count(&*get(&**store, key).await.map(|r| r.value).unwrap_or_default()), WRITERS * EACH);
+    assert_eq!(count(&get(&**store, key).await.map(|r| r.value).unwrap_or_default()), WRITERS * EACH);
     delete(&**store, key).await;
 }
 

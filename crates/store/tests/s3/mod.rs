@@ -230,3 +230,35 @@ async fn s3_that_is_overloaded_is_unavailable() {
         }
     }
 }
+
+/// The source of the credentials, and not the bucket, has nothing: an absent object would be another matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_without_credentials_is_no_empty_store() {
+    let Some(options) = s3_options() else { return };
+    let nobody = answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    for (source, kind, words) in [
+        (nobody.to_string(), "Refused", "127.0.0.1 answered 404"),
+        ("127.0.0.1:1".to_owned(), "Unavailable", "refused"),
+    ] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["s3::a_worker_has_no_credentials", "--exact", "--nocapture"])
+            .env(WORKER, serde_json::to_string(&options).unwrap())
+            .env("AWS_METADATA_ENDPOINT", format!("http://{source}"))
+            .output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(text.contains(kind) && text.contains(words), "{text}");
+        assert!(text.contains("there are no credentials: 127.0.0.1") && text.contains("set accesskey and"), "{text}");
+    }
+}
+
+/// Does nothing but as the process of [`s3_without_credentials_is_no_empty_store`], which has an environment of its own.
+#[tokio::test]
+async fn a_worker_has_no_credentials() {
+    let Some(mut options) =
+        std::env::var(WORKER).ok().and_then(|o| serde_json::from_str::<Map<String, Value>>(&o).ok())
+    else {
+        return;
+    };
+    options.retain(|key, _| !["accesskey", "secretkey"].contains(&key.as_str()));
+    println!("{:?}", connect(&options).get("a/b").await);
+}

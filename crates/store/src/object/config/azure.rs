@@ -168,7 +168,7 @@ pub fn connect_azure(settings: &AzureSettings) -> Result<ObjectStore, SettingsEr
         .with_endpoint(settings.endpoint.clone())
         .with_retry(no_retries())
         .with_client_options(connection.options()?)
-        .with_http_connector(Connector::default());
+        .with_http_connector(Connector::new(&settings.endpoint));
     Ok(ObjectStore {
         client: Arc::new(builder.build().map_err(|e| refused("accountkey", None, &e))?),
         service: Service::Azure,
@@ -176,6 +176,7 @@ pub fn connect_azure(settings: &AzureSettings) -> Result<ObjectStore, SettingsEr
         root: settings.root.clone(),
         limits: PartLimits { min: 0, target: settings.chunk_size, max_count: 50_000, in_place: false },
         storage_class: None,
+        presigns: true,
         http: connection.plain()?,
     })
 }

@@ -214,7 +214,7 @@ pub fn connect_s3(settings: &S3Settings) -> Result<ObjectStore, SettingsError> {
         .with_disable_bulk_delete(true)
         .with_retry(no_retries())
         .with_client_options(connection.options()?)
-        .with_http_connector(Connector::default());
+        .with_http_connector(Connector::new(&endpoint));
     let builder = encrypted(builder, settings)?;
     Ok(ObjectStore {
         client: Arc::new(builder.build().map_err(|e| refused("name", None, &e))?),
@@ -223,6 +223,7 @@ pub fn connect_s3(settings: &S3Settings) -> Result<ObjectStore, SettingsError> {
         root: settings.root.clone(),
         limits: part_limits(settings.chunk_size),
         storage_class: settings.storage_class.clone(),
+        presigns: true,
         http: connection.plain()?,
     })
 }
