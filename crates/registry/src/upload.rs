@@ -3,6 +3,8 @@
 //! The session's record carries how far it is, the running digest's state and what the store has of the bytes. A chunk ends with a
 //! swap of that record, so that of two racing chunks one wins and the other changed nothing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -77,8 +79,8 @@ struct Open {
     offset: u64,
     hash: Midstate,
     written: Option<WriteState>,
-    /// Held while the request writes; see [`wharf_store::Data::claim`].
-    _claim: Claim,
+    /// Held while the request, or a write that it left behind, goes on; see [`wharf_store::Data::claim`].
+    claim: Arc<Claim>,
 }
 
 /// A chunk that was taken in.
@@ -260,7 +262,7 @@ impl Repository {
             return Err(Error::RangeNotAligned { offset });
         }
         self.keep_due(upload, cell.value.touched).await?;
-        Ok(Open { cell, offset, hash, written, _claim: claim })
+        Ok(Open { cell, offset, hash, written, claim: Arc::new(claim) })
     }
 
     /// Takes a body in: hashed and written as it comes.
@@ -280,7 +282,8 @@ impl Repository {
         let env = core.env.clone();
         let random = move || env.random() as u64;
         let mut writer =
-            Writer::new(core.data.clone(), core.budget.clone(), upload.clone(), open.written.clone(), random);
+            Writer::new(core.data.clone(), core.budget.clone(), upload.clone(), open.written.clone(), random)
+                .holding(open.claim.clone());
         let mut received = 0u64;
         let mut beat = Instant::now();
         while let Some(frame) = body.next().await {

@@ -9,6 +9,7 @@
 
 mod data;
 mod error;
+pub mod fault;
 mod local;
 mod memory;
 mod object;

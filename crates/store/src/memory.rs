@@ -23,6 +23,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     counter: u64,
+    /// Bytes of data that were taken in.
+    written: u64,
     records: BTreeMap<String, Record>,
     data: BTreeMap<Generation, Bytes>,
     uploads: BTreeMap<(Generation, String), BTreeMap<u32, UploadedPart>>,
@@ -69,6 +71,12 @@ impl MemoryStore {
     #[must_use]
     pub fn open_uploads(&self) -> usize {
         self.lock().uploads.len()
+    }
+
+    /// Bytes of data that were taken in so far, whole or in parts; for tests that nothing is written twice.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.lock().written
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -178,7 +186,10 @@ impl Data for MemoryStore {
     }
 
     async fn put(&self, generation: &Generation, chunks: Vec<Bytes>) -> StoreResult<()> {
-        self.lock().data.insert(generation.clone(), joined(chunks));
+        let bytes = joined(chunks);
+        let mut state = self.lock();
+        state.written += bytes.len() as u64;
+        state.data.insert(generation.clone(), bytes);
         Ok(())
     }
 
@@ -203,7 +214,10 @@ impl Data for MemoryStore {
             .uploads
             .get_mut(&(generation.clone(), upload.to_owned()))
             .ok_or_else(|| StoreError::not_found(format!("the upload {upload} of {generation}")))?;
-        parts.insert(number, UploadedPart { tag: tag.clone(), bytes: joined(chunks) });
+        let bytes = joined(chunks);
+        let size = bytes.len() as u64;
+        parts.insert(number, UploadedPart { tag: tag.clone(), bytes });
+        state.written += size;
         Ok(tag)
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::{Data, Family, Records, StoreError};
 
 /// How many writers race.
-const RACERS: usize = 8;
+const RACERS: usize = 2;
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub enum Check {
     ListAfterWrite,
     /// A write where there must be no record.
     PutIfAbsent,
-    /// As [`Check::PutIfAbsent`], eight at once, of which one is done.
+    /// As [`Check::PutIfAbsent`], two at once, of which one is done.
     PutIfAbsentRace,
     /// A write over a version.
     PutIfMatch,
-    /// As [`Check::PutIfMatch`], eight at once, of which one is done.
+    /// As [`Check::PutIfMatch`], two at once, of which one is done.
     PutIfMatchRace,
     /// An upload in parts makes the whole, and is refused with a part that was never sent.
     Multipart,
@@ -66,9 +66,9 @@ impl fmt::Display for Check {
             Self::ReadAfterWrite => "read after write",
             Self::ListAfterWrite => "list after write",
             Self::PutIfAbsent => "put if absent",
-            Self::PutIfAbsentRace => "put if absent, 8 at once",
+            Self::PutIfAbsentRace => "put if absent, two at once",
             Self::PutIfMatch => "put if match",
-            Self::PutIfMatchRace => "put if match, 8 at once",
+            Self::PutIfMatchRace => "put if match, two at once",
             Self::Multipart => "multipart upload",
             Self::RangedRead => "ranged read",
             Self::PresignedUrl => "presigned URL",

@@ -40,7 +40,7 @@ async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     let config = &loaded.config;
     let signals = Signals::install().map_err(StartError::Signals)?;
     let stores = store::open(&config.storage).await?;
-    let registry = store::registry(stores, &config.storage);
+    let registry = store::registry(&stores, &config.storage);
     collect(&registry, &config.storage, signals.stop());
     let listener = listen(&config.http.address, config.http.port).await?;
     announce(loaded, listener.local_addr().ok());

@@ -1,11 +1,13 @@
 //! From configuration to an open store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wharf_registry::{Options, Registry};
+use wharf_store::wrap::{Stack, StackOptions, stack};
 use wharf_store::{
-    AzureSettings, Data, GcsSettings, LocalStore, ObjectStore, OpenError, Records, S3Settings, SettingsError,
-    connect_azure, connect_gcs, connect_s3,
+    AzureSettings, Finding, GcsSettings, LocalStore, ObjectStore, OpenError, Outcome as Found, Probe, ProbeFailure,
+    S3Settings, SettingsError, connect_azure, connect_gcs, connect_s3,
 };
 
 use crate::config::{Driver, Place, Service, Storage};
@@ -33,6 +35,12 @@ pub(crate) enum StartError {
     /// The folder of a local store.
     #[error(transparent)]
     Local(#[from] OpenError),
+    /// The store does not do what a registry needs.
+    #[error(transparent)]
+    Probe(#[from] ProbeFailure),
+    /// The store does not answer at all.
+    #[error("the store did not answer within {0:?}: is its address right, and can it be reached from here?")]
+    Silent(Duration),
     /// The block of a storage driver.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -46,15 +54,6 @@ fn hint(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::AddrNotAvailable => " (this machine does not have the address: see http.address)",
         _ => "",
     }
-}
-
-/// A pair of stores with all their wrappers.
-#[derive(Debug)]
-pub(crate) struct Stores {
-    /// Where records are.
-    pub(crate) records: Arc<dyn Records>,
-    /// Where bytes are.
-    pub(crate) data: Arc<dyn Data>,
 }
 
 /// How one check of the store ended.
@@ -90,24 +89,47 @@ pub(crate) struct Check {
     pub(crate) detail: String,
 }
 
-/// Opens the store.
+/// Opens the store and proves that it does what a registry needs.
 ///
 /// # Errors
-/// Where it cannot be opened or does not do what a registry needs.
-pub(crate) async fn open(storage: &Storage) -> Result<Stores, StartError> {
-    match &storage.place {
-        Place::Local { root, durable } => {
-            let store = Arc::new(LocalStore::open(root, *durable)?);
-            Ok(Stores { records: store.clone(), data: store })
-        }
-        Place::Remote(driver) => {
-            let store = Arc::new(connect(driver)?);
-            Ok(Stores { records: store.clone(), data: store })
-        }
-    }
+/// Where it cannot be opened or does not do it.
+pub(crate) async fn open(storage: &Storage) -> Result<Stack, StartError> {
+    let stores = connect(&storage.place)?;
+    let probe = run_probe(&stores).await?;
+    probe.verdict(storage.single_replica)?;
+    tracing::info!(took_ms = probe.took.as_millis(), "the store keeps what a registry needs of it");
+    Ok(stores)
 }
 
-fn connect(driver: &Driver) -> Result<ObjectStore, SettingsError> {
+/// The store with its wrappers, untried.
+fn connect(place: &Place) -> Result<Stack, StartError> {
+    Ok(match place {
+        Place::Local { root, durable } => {
+            if !durable {
+                tracing::warn!(
+                    "storage.commit is false: what is acknowledged survives a crash of this process, but a loss of power may \
+                     damage the whole store"
+                );
+            }
+            let store = Arc::new(LocalStore::open(root, *durable)?);
+            stack(store.clone(), store, StackOptions::counting())
+        }
+        Place::Remote(driver) => {
+            let store = Arc::new(bucket(driver)?);
+            stack(store.clone(), store, StackOptions::default())
+        }
+    })
+}
+
+/// How long the probe may take before the store counts as not answering.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+
+async fn run_probe(stores: &Stack) -> Result<Probe, StartError> {
+    let probe = wharf_store::probe(stores.records.as_ref(), stores.data.as_ref(), rand::random());
+    tokio::time::timeout(PROBE_PATIENCE, probe).await.map_err(|_| StartError::Silent(PROBE_PATIENCE))
+}
+
+fn bucket(driver: &Driver) -> Result<ObjectStore, SettingsError> {
     match driver.service {
         Service::S3 => connect_s3(&S3Settings::new(&driver.options)?),
         Service::Gcs => connect_gcs(&GcsSettings::new(&driver.options)?),
@@ -123,20 +145,39 @@ pub(crate) async fn probe(storage: &Storage) -> Vec<Check> {
         let detail = "no other process may use this store".to_owned();
         checks.push(check("storage.singleReplica", Outcome::Warned, detail));
     }
-    checks.push(match open(storage).await {
-        Ok(_) => check("open", Outcome::Passed, storage.place.to_string()),
-        Err(error) => check("open", Outcome::Failed, error.to_string()),
-    });
+    let probed = match connect(&storage.place) {
+        Ok(stores) => run_probe(&stores).await,
+        Err(error) => Err(error),
+    };
+    match probed {
+        Ok(probe) => {
+            checks.extend(probe.findings.iter().map(row));
+            checks.push(match probe.verdict(storage.single_replica) {
+                Ok(()) => check("verdict", Outcome::Passed, format!("fit for a registry, found in {:?}", probe.took)),
+                Err(failure) => check("verdict", Outcome::Failed, failure.to_string()),
+            });
+        }
+        Err(error) => checks.push(check("open", Outcome::Failed, error.to_string())),
+    }
     checks
 }
 
+fn row(finding: &Finding) -> Check {
+    let (outcome, detail) = match &finding.outcome {
+        Found::Passed => (Outcome::Passed, format!("{:?}", finding.took)),
+        Found::NotOffered => (Outcome::Warned, "not offered by this store".to_owned()),
+        Found::Failed(reason) => (Outcome::Failed, reason.clone()),
+    };
+    Check { name: finding.check.to_string(), outcome, detail }
+}
+
 /// The registry over open stores.
-pub(crate) fn registry(stores: Stores, storage: &Storage) -> Registry {
+pub(crate) fn registry(stores: &Stack, storage: &Storage) -> Registry {
     let options = Options {
         grace: storage.gc_delay,
         upload_memory: storage.upload_memory,
         cache_memory: storage.cache_memory,
         ..Options::default()
     };
-    Registry::new(stores.records, stores.data, options)
+    Registry::new(stores.records.clone(), stores.data.clone(), options)
 }

@@ -72,3 +72,43 @@ async fn a_store_that_does_not_answer_may_another_time() {
         assert!(matches!(failure, ProbeFailure::Unavailable { .. }), "{failure}");
     }
 }
+
+/// A store behind retries: each conditional write takes effect, its answer is lost, and the answer to the second attempt is
+/// the one that counts.
+#[derive(Debug)]
+struct Retried(MemoryStore);
+
+#[async_trait]
+impl Records for Retried {
+    async fn get(&self, key: &str) -> StoreResult<Option<Record>> {
+        self.0.get(key).await
+    }
+    async fn get_if_changed(&self, key: &str, known: &ETag) -> StoreResult<Changed> {
+        self.0.get_if_changed(key, known).await
+    }
+    async fn put(&self, key: &str, value: Bytes) -> StoreResult<ETag> {
+        Records::put(&self.0, key, value).await
+    }
+    async fn put_if_absent(&self, key: &str, value: Bytes) -> StoreResult<Put> {
+        self.0.put_if_absent(key, value.clone()).await?;
+        self.0.put_if_absent(key, value).await
+    }
+    async fn put_if_match(&self, key: &str, value: Bytes, known: &ETag) -> StoreResult<Put> {
+        self.0.put_if_match(key, value.clone(), known).await?;
+        self.0.put_if_match(key, value, known).await
+    }
+    async fn delete(&self, key: &str) -> StoreResult<()> {
+        Records::delete(&self.0, key).await
+    }
+    async fn list(&self, request: ListRequest<'_>) -> StoreResult<ListPage> {
+        Records::list(&self.0, request).await
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_no_flaw_of_the_store() {
+    let (records, data) = (Retried(MemoryStore::new()), MemoryStore::new());
+    let probe = probe(&records, &data, 1).await;
+    assert_eq!(probe.verdict(false), Ok(()), "{probe}");
+    assert!(records.0.keys().is_empty());
+}

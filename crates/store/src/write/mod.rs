@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use budget::Budget;
 pub use state::{WriteState, sweep};
 
-use crate::{Data, Family, Part, PartLimits, StoreError, StoreResult};
+use crate::{Claim, Data, Family, Part, PartLimits, StoreError, StoreResult};
+use budget::Holding;
 use state::{OpenUpload, Piece};
 
 #[cfg(test)]
@@ -28,6 +28,9 @@ mod tests;
 const IN_FLIGHT: usize = 2;
 /// After so many parts their size doubles, so that a limited number of parts reaches far.
 const DOUBLE_AFTER: u32 = 1000;
+/// From so many pieces on, a new one takes in those before it that are not larger: a client that sends a byte at a time shall not
+/// make a state of a million pieces.
+const MANY_PIECES: usize = 8;
 
 /// A part on its way, with the memory that it takes.
 type Sending = AbortOnDropHandle<StoreResult<Part>>;
@@ -38,16 +41,21 @@ pub struct Writer {
     data: Arc<dyn Data>,
     budget: Arc<Budget>,
     family: Family,
+    claim: Option<Arc<Claim>>,
     random: Box<dyn FnMut() -> u64 + Send + Sync>,
     limits: PartLimits,
     state: WriteState,
     buffered: Vec<Bytes>,
     buffered_len: u64,
-    reserved: Option<OwnedSemaphorePermit>,
+    held: Option<Holding>,
     sending: VecDeque<Sending>,
     next_number: u32,
     /// Where the next part begins.
     next_offset: u64,
+    /// The size of the next part. It fits into what is held, once that is a whole holding.
+    part_size: u64,
+    /// A call failed, or was dropped before its end: what arrived is no longer known.
+    is_broken: bool,
 }
 
 impl Writer {
@@ -62,52 +70,68 @@ impl Writer {
         let limits = data.part_limits();
         let state = state.unwrap_or_default();
         let (next_number, next_offset) = (state.next_number(), state.sent());
+        let part_size = part_size(limits, budget.total(), next_number);
         Self {
             data,
             budget,
             family,
+            claim: None,
             random: Box::new(random),
             limits,
             state,
             buffered: Vec::new(),
             buffered_len: 0,
-            reserved: None,
+            held: None,
             sending: VecDeque::new(),
             next_number,
             next_offset,
+            part_size,
+            is_broken: false,
         }
+    }
+
+    /// Lets a claim of the family last until the last part that this writer sent has ended. A writer that is dropped stops its parts, but
+    /// one that runs at that very moment goes on to its next pause: without this, it might write in place over what the next
+    /// owner of the claim wrote.
+    #[must_use]
+    pub fn holding(mut self, claim: Arc<Claim>) -> Self {
+        self.claim = Some(claim);
+        self
     }
 
     /// Takes the next bytes. Waits while the budget is used up or the store is slower than the stream.
     ///
     /// # Errors
-    /// When the store fails, or the budget stays used up.
+    /// When the store fails, or the budget stays used up. After an error, or a call that was dropped, the writer
+    /// refuses everything: the stream has a hole.
     pub async fn push(&mut self, bytes: Bytes) -> StoreResult<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        if self.reserved.is_none() {
-            let most = self.part_size().saturating_add(self.limits.min);
-            self.reserved = Some(self.budget.reserve(most).await?);
-        }
+        self.check()?;
+        self.is_broken = true;
+        self.hold(self.buffered_len + bytes.len() as u64).await?;
         self.buffered_len += bytes.len() as u64;
         self.buffered.push(bytes);
-        while self.buffered_len + self.state.pieces_len() >= self.part_size() + self.limits.min {
-            self.take_in_pieces().await?;
-            let part = self.cut(self.part_size());
+        while self.buffered_len + self.state.pieces_len() >= self.part_size + self.limits.min {
+            self.take_in_pieces(0).await?;
+            let part = self.cut(self.part_size);
             self.send(part).await?;
         }
+        self.is_broken = false;
         Ok(())
     }
 
     /// Makes everything durable. More may come, through another writer in another process.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a push did.
     pub async fn checkpoint(mut self) -> StoreResult<WriteState> {
+        self.check()?;
         self.arrive(0).await?;
         let rest = self.buffered_len;
         if rest > 0 && rest + self.state.pieces_len() < self.limits.min {
+            self.merge_pieces().await?;
             self.put_piece().await?;
         } else if rest > 0 {
             self.send_rest().await?;
@@ -119,14 +143,15 @@ impl Writer {
     /// Makes everything durable. Nothing more comes: [`WriteState::complete`] makes the whole of it.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or a push did.
     pub async fn finish(mut self) -> StoreResult<WriteState> {
+        self.check()?;
         self.arrive(0).await?;
         let is_whole = self.buffered_len == 0 && self.state.pieces.len() == 1;
         match &self.state.upload {
             None if is_whole => {}
             None => {
-                self.take_in_pieces().await?;
+                self.take_in_pieces(0).await?;
                 self.put_piece().await?;
             }
             Some(_) if self.buffered_len > 0 || !self.state.pieces.is_empty() => self.send_rest().await?,
@@ -136,9 +161,27 @@ impl Writer {
         Ok(self.state)
     }
 
+    fn check(&self) -> StoreResult<()> {
+        if self.is_broken {
+            return Err(StoreError::unavailable("write", &self.family, "an earlier part of this stream failed"));
+        }
+        Ok(())
+    }
+
+    /// Holds memory for so many buffered bytes.
+    async fn hold(&mut self, bytes: u64) -> StoreResult<()> {
+        let whole = self.part_size.saturating_add(self.limits.min);
+        match &self.held {
+            None => self.held = Some(self.budget.begin(bytes, whole).await?),
+            Some(held) if held.is_small && bytes > held.bytes => self.held = Some(self.budget.whole(whole).await?),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
     /// Sends what is buffered, with the pieces before it, as a part.
     async fn send_rest(&mut self) -> StoreResult<()> {
-        self.take_in_pieces().await?;
+        self.take_in_pieces(0).await?;
         let rest = self.cut(self.buffered_len);
         self.send(rest).await?;
         self.arrive(0).await
@@ -149,13 +192,6 @@ impl Writer {
             Some(upload) => self.data.sync(&upload.generation, &upload.id).await,
             None => Ok(()),
         }
-    }
-
-    /// The size of the next part.
-    fn part_size(&self) -> u64 {
-        let doublings = ((self.next_number - 1) / DOUBLE_AFTER).min(20);
-        let largest = self.limits.target.max(self.budget.total() / 4);
-        if self.limits.in_place { self.limits.target } else { (self.limits.target << doublings).min(largest) }
     }
 
     /// Cuts the first bytes off the buffer.
@@ -196,17 +232,18 @@ impl Writer {
         let offset = self.next_offset;
         let upload = self.upload().await?;
         self.arrive(IN_FLIGHT - 1).await?;
-        let extra = self.budget.try_reserve(size);
+        let extra = self.budget.try_more(size);
         let is_alone = extra.is_none();
-        let data = self.data.clone();
+        let (data, claim) = (self.data.clone(), self.claim.clone());
         let sending = tokio::spawn(async move {
-            let _held = extra;
+            let _held = (extra, claim);
             let tag = data.put_part(&upload.generation, &upload.id, number, offset, chunks).await?;
             Ok(Part { number, size, tag })
         });
         self.sending.push_back(AbortOnDropHandle::new(sending));
         self.next_number += 1;
         self.next_offset += size;
+        self.grow();
         if is_alone { self.arrive(0).await } else { Ok(()) }
     }
 
@@ -242,10 +279,39 @@ impl Writer {
         Ok(())
     }
 
-    /// Reads the pieces back, to become part of what is buffered.
-    async fn take_in_pieces(&mut self) -> StoreResult<()> {
+    /// Larger parts, if there is memory for them at once.
+    fn grow(&mut self) {
+        let more = part_size(self.limits, self.budget.total(), self.next_number).saturating_sub(self.part_size);
+        if more == 0 {
+            return;
+        }
+        if let (Some(held), Some(extra)) =
+            (self.held.as_mut().filter(|held| !held.is_small), self.budget.try_more(more))
+        {
+            held.merge(extra);
+            self.part_size += more;
+        }
+    }
+
+    /// Takes in the last pieces while they are many and not larger than what follows them.
+    async fn merge_pieces(&mut self) -> StoreResult<()> {
+        let (mut first, mut len) = (self.state.pieces.len(), self.buffered_len);
+        while first >= MANY_PIECES && self.state.pieces[first - 1].size <= len {
+            first -= 1;
+            len += self.state.pieces[first].size;
+        }
+        self.take_in_pieces(first).await
+    }
+
+    /// Reads the pieces from the `first` on back, to become part of what is buffered.
+    async fn take_in_pieces(&mut self, first: usize) -> StoreResult<()> {
+        let pieces = self.state.pieces.split_off(first);
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.hold(self.buffered_len + pieces.iter().map(|piece| piece.size).sum::<u64>()).await?;
         let mut read = Vec::new();
-        for piece in std::mem::take(&mut self.state.pieces) {
+        for piece in pieces {
             let mut stream = self.data.read(&piece.generation, 0..piece.size).await?;
             let mut len = 0;
             while let Some(chunk) = stream.try_next().await? {
@@ -260,6 +326,14 @@ impl Writer {
         self.buffered.splice(0..0, read);
         Ok(())
     }
+}
+
+/// The size of part `number`. It doubles now and then, so that the store's largest number of parts reaches far, but stays
+/// a small part of the budget, since a part is held in memory until the store has it.
+fn part_size(limits: PartLimits, budget: u64, number: u32) -> u64 {
+    let doublings = ((number - 1) / DOUBLE_AFTER).min(20);
+    let largest = limits.target.max(budget / 4);
+    if limits.in_place { limits.target } else { (limits.target << doublings).min(largest) }
 }
 
 impl std::fmt::Debug for Writer {
