@@ -90,14 +90,24 @@ async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> Strin
     }
 }
 
-/// Pushes manifests with ten tags each (distribution-spec, "Pushing Manifests", with tag parameters).
-async fn push_tags(client: &Client, repository: &str, count: usize) {
+/// Pushes manifests with ten tags each (distribution-spec, "Pushing Manifests", with tag parameters), several at once.
+async fn push_tags(client: &Client, repository: &'static str, count: usize) {
     client.push_blob(repository, "{}").await;
-    for first in (0..count).step_by(10) {
-        let manifest = small_manifest(&format!("tags from {first}"));
-        let tags: Vec<String> = (first..(first + 10).min(count)).map(|index| format!("tag=tag-{index}")).collect();
-        let reference = format!("{}?{}", digest(&manifest), tags.join("&"));
-        client.push_manifest(repository, &reference, MANIFEST, manifest).await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for first in (writer * 10..count).step_by(WRITERS * 10) {
+                    let manifest = small_manifest(&format!("tags from {first}"));
+                    let tags = (first..(first + 10).min(count)).map(|index| format!("tag=tag-{index}"));
+                    let reference = format!("{}?{}", digest(&manifest), tags.collect::<Vec<_>>().join("&"));
+                    client.push_manifest(repository, &reference, MANIFEST, manifest).await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
     }
 }
 
