@@ -20,8 +20,11 @@ impl Docker {
     pub async fn start(lab: &Lab) -> Self {
         let directory = lab.directory("docker");
         let host = format!("unix://{}/socket", directory.display());
-        let mut command = Command::new(tools::find("dockerd"));
+        // The engine mounts its data on itself; in a namespace of its own that goes with it, however it ends.
+        let mut command = Command::new(tools::find("unshare"));
         command
+            .args(["--mount", "--propagation=private", "--"])
+            .arg(tools::find("dockerd"))
             .args(["--host", &host])
             .args(["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"])
             .args(["--storage-driver=vfs", "--exec-opt=native.cgroupdriver=cgroupfs"])

@@ -22,7 +22,7 @@ impl Lab {
     #[must_use]
     pub fn new(test: &str) -> Self {
         let turn = take_turn();
-        crate::say!("{test}:");
+        crate::say!("\n    {test}:");
         // Lower case throughout: Podman takes the path of an image layout for a repository name.
         let directory = tempfile::Builder::new()
             .prefix(&format!("wharf-{test}-{}", std::process::id()))

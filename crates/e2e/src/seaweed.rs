@@ -16,7 +16,7 @@ const SECRET_KEY: &str = "wharf-secret";
 pub struct Seaweed {
     process: Process,
     s3: Port,
-    _others: Vec<Port>,
+    others: Vec<(&'static str, Port)>,
 }
 
 /// Where a replica finds a bucket.
@@ -51,21 +51,26 @@ impl Seaweed {
             .args(["-volume.max=0", "-master.volumeSizeLimitMB=1024", "-master.electionTimeout=1s"])
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-dir={}", directory.display()))
+            .arg(format!("-filer.localSocket={}/filer.sock", directory.display()))
+            .arg(format!("-s3.localSocket={}/s3.sock", directory.display()))
             .arg(format!("-s3.config={}", identities.display()))
             .arg(format!("-s3.port={}", s3.number()));
-        let others = ["master.port", "volume.port", "filer.port"]
-            .into_iter()
-            .flat_map(|flag| [flag.to_owned(), format!("{flag}.grpc")])
-            .chain(["s3.port.grpc".to_owned()])
-            .map(|flag| {
-                let port = Port::claim();
-                command.arg(format!("-{flag}={}", port.number()));
-                port
-            })
-            .collect();
+        let others: Vec<_> = [
+            "master.port",
+            "master.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+            "filer.port",
+            "filer.port.grpc",
+            "s3.port.grpc",
+        ]
+        .into_iter()
+        .map(|flag| (flag, Port::claim()))
+        .collect();
+        command.args(others.iter().map(|(flag, port)| format!("-{flag}={}", port.number())));
 
         let process = Process::start("SeaweedFS", &command, &lab.log("seaweed"));
-        let mut store = Self { process, s3, _others: others };
+        let mut store = Self { process, s3, others };
         wait::until("SeaweedFS makes a bucket", wait::START, async || {
             store.process.assert_alive();
             store.request("PUT", BUCKET)
@@ -109,5 +114,16 @@ impl Seaweed {
             .args(["--user", &format!("{ACCESS_KEY}:{SECRET_KEY}")])
             .args(["--request", method, &format!("http://{}/{path}", self.address())]);
         tools::attempt(&mut command).0
+    }
+}
+
+impl Drop for Seaweed {
+    fn drop(&mut self) {
+        self.process.kill();
+        // Each part listens on a socket file too, whose path cannot be chosen.
+        for (flag, port) in &self.others {
+            let part = flag.replace(".port.grpc", "-grpc");
+            let _ = std::fs::remove_file(format!("/tmp/seaweedfs-{part}-{}.sock", port.number()));
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wharf_e2e::content::{digest, mix};
 use wharf_e2e::image::Image;
-use wharf_e2e::{Client, Lab, Registry, say, scale};
+use wharf_e2e::{Client, Lab, Registry, say, scale, wait};
 
 const WRITERS: u64 = 4;
 const REPOSITORY: &str = "kill/images";
@@ -28,8 +28,10 @@ async fn what_was_acknowledged_survives() {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| tokio::spawn(push_until_it_fails(registry.client(), round, writer, acknowledged.clone())))
             .collect();
-        // The moment of the kill differs from round to round, and is the same in each run.
-        tokio::time::sleep(Duration::from_millis(100 + mix(round) % 500)).await;
+        // Some time after the first push of the round; how long differs from round to round.
+        let before = acknowledged.lock().unwrap().len();
+        wait::until("a push is acknowledged", wait::START, async || acknowledged.lock().unwrap().len() > before).await;
+        tokio::time::sleep(Duration::from_millis(mix(round) % 500)).await;
         registry.replicas()[0].kill();
         for writer in writers {
             writer.await.unwrap();

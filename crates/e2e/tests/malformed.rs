@@ -85,8 +85,9 @@ async fn random_damage() {
         answered += worker.await.unwrap();
     }
     registry.replicas()[0].assert_alive();
-    // And it still serves.
-    assert_eq!(registry.client().tags("damage/images").await, ["sound"]);
+    // And it still serves. Some of the damage is none, so that other tags may be there.
+    let tags = registry.client().tags("damage/images").await;
+    assert!(tags.iter().any(|tag| tag == "sound"), "{tags:?}");
     say!("{count} damaged requests (seed {seed}), {answered} answered: no 5xx, no crash");
 }
 
@@ -149,7 +150,8 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) ->
 }
 
 fn case(statuses: &'static [u16], method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Case {
-    let shown: String = format!("{method} {target} {headers:?}").chars().take(150).collect();
+    let body_shown = String::from_utf8_lossy(&body[..body.len().min(100)]);
+    let shown: String = format!("{method} {target} {headers:?} {body_shown:?}").chars().take(300).collect();
     Case { name: shown, request: request(method, target, headers, body), statuses, is_http: true }
 }
 

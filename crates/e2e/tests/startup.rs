@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use wharf_e2e::content::digest;
 use wharf_e2e::image::{MANIFEST, small_manifest};
 use wharf_e2e::proxy::Traffic;
 use wharf_e2e::registry::Cluster;
@@ -26,7 +27,7 @@ const SAMPLE: usize = 50;
 async fn a_start_does_not_walk_the_bucket() {
     let lab = Lab::new("startup");
     let mut cluster = Cluster::start(&lab, 1).await;
-    let manifests = usize::try_from(scale("WHARF_E2E_MANIFESTS", 2_000)).unwrap();
+    let manifests = usize::try_from(scale("WHARF_E2E_MANIFESTS", 1_000)).unwrap();
 
     let (empty_time, empty) = restart(&mut cluster).await;
     let begin = Instant::now();
@@ -50,7 +51,7 @@ async fn a_push_costs_the_same_in_a_large_repository() {
     let cluster = Cluster::start(&lab, 1).await;
     let client = cluster.client_of(0);
     let tags = usize::try_from(scale("WHARF_E2E_MANY_TAGS", 2_000)).unwrap();
-    push(&client, tags, |_| "large/repository".to_owned()).await;
+    push_tags(&client, "large/repository", tags).await;
     assert_eq!(client.tags("large/repository").await.len(), tags);
 
     let small = sample(&cluster, "small/repository").await;
@@ -80,6 +81,27 @@ async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> Strin
                 for (index, repository) in work {
                     let tag = format!("tag-{index}");
                     client.push_manifest(&repository, &tag, MANIFEST, small_manifest(&tag)).await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+/// Pushes manifests with ten tags each (distribution-spec, "Pushing Manifests", with tag parameters), several at once.
+async fn push_tags(client: &Client, repository: &'static str, count: usize) {
+    client.push_blob(repository, "{}").await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for first in (writer * 10..count).step_by(WRITERS * 10) {
+                    let manifest = small_manifest(&format!("tags from {first}"));
+                    let tags = (first..(first + 10).min(count)).map(|index| format!("tag=tag-{index}"));
+                    let reference = format!("{}?{}", digest(&manifest), tags.collect::<Vec<_>>().join("&"));
+                    client.push_manifest(repository, &reference, MANIFEST, manifest).await;
                 }
             })
         })
