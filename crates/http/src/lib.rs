@@ -16,5 +16,6 @@ mod request;
 mod router;
 mod routes;
 mod server;
+mod tls;
 
 pub use server::{HttpOptions, serve};
