@@ -11,6 +11,9 @@ mod forwarded;
 mod headers;
 mod io;
 mod middleware;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
 mod query;
 mod request;
 mod router;

@@ -3,7 +3,7 @@
 pub(crate) mod access_log;
 mod drain;
 mod panic;
-mod request_id;
+pub(crate) mod request_id;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use wharf_oci::Algorithm;
 
 use super::*;
+use crate::properties;
 
 fn name(text: &str) -> RepositoryName {
     text.parse().expect("a name")
@@ -125,6 +126,7 @@ proptest! {
     #[test]
     fn no_path_is_too_strange(words in proptest::collection::vec(word(), 0..8)) {
         let path = format!("/{}", words.join("/"));
+        properties::path(&path);
         let route = Route::parse(&path);
         if let Ok(Route::Manifest(name, _) | Route::Blob(name, _) | Route::Tags(name) | Route::Uploads(name)) = route {
             prop_assert!(!name.as_str().split('/').any(|c| c.is_empty() || c == ".."));
