@@ -38,3 +38,7 @@ deny:
 # The registry over ./registry on port 5000.
 run *arguments:
     cargo run --release -- serve {{arguments}}
+
+# Every parser against made-up input, some seconds each.
+fuzz seconds="60":
+    tools/fuzz {{seconds}}

@@ -31,8 +31,12 @@ pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// `Accept-Ranges`.
 pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
-/// Content under a digest is the same for ever.
-pub(crate) const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// Content under a digest is the same for ever, though not for everybody: only the client itself may keep it.
+pub(crate) const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// What a tag names may be another manifest the next time: caches have to ask.
+pub(crate) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+/// The connection ends with this answer.
+pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// A value made of parts that were checked before: digests, names, numbers, ids. Whatever no header can carry becomes empty.
 pub(crate) fn value(text: impl Display) -> HeaderValue {

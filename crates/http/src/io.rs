@@ -28,10 +28,9 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    /// Wraps a connection; `opening` is the time for the first bytes, `stall` that for a write.
-    pub(crate) fn new(stream: TcpStream, opening: Duration, stall: Option<Duration>) -> Self {
-        let opening = Some(Box::pin(tokio::time::sleep(opening)));
-        Self { stream, opening, matched: 0, stall, writing: None, is_stuck: false }
+    /// Wraps a connection; `opening` runs until the first bytes must have come, `stall` is the time for a write.
+    pub(crate) const fn new(stream: TcpStream, opening: Pin<Box<Sleep>>, stall: Option<Duration>) -> Self {
+        Self { stream, opening: Some(opening), matched: 0, stall, writing: None, is_stuck: false }
     }
 
     fn note_read(&mut self, bytes: &[u8]) {

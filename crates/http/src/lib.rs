@@ -11,10 +11,14 @@ mod forwarded;
 mod headers;
 mod io;
 mod middleware;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
 mod query;
 mod request;
 mod router;
 mod routes;
 mod server;
+mod tls;
 
 pub use server::{HttpOptions, serve};

@@ -1,11 +1,25 @@
 //! From a path to what it names. Pure: no request, no registry.
 //!
 //! Names contain slashes and may have components such as `blobs` or `tags`, so that a path is read from its end.
+//!
+//! Paths are read as they came. No character of a name, a tag or an id needs percent-encoding, and whatever stands before the
+//! registry judges the encoded path: `%2F` and its like would let the two see different repositories. They break the grammars. The
+//! colon of a digest alone may be encoded, as many libraries do.
+
+use std::borrow::Cow;
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 use wharf_oci::{Digest, InvalidDigest, InvalidName, InvalidReference, Reference, RepositoryName};
 use wharf_registry::UploadId;
+
+const LIVE: &str = "/livez";
+const READY: &str = "/readyz";
+const STARTED: &str = "/startupz";
+
+/// Whether a path is that of a probe.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, LIVE | READY | STARTED)
+}
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +64,14 @@ pub(crate) enum NoRoute {
 }
 
 impl Route {
-    /// Reads a path, percent-encoded as it came.
+    /// Reads a path as it came.
     pub(crate) fn parse(path: &str) -> Result<Self, NoRoute> {
-        let path = percent_decode_str(path).decode_utf8().map_err(|_| NoRoute::Path)?;
-        match &*path {
+        match path {
             "/v2/" | "/v2" => Ok(Self::Base),
             "/v2/_catalog" => Ok(Self::Catalog),
-            "/livez" => Ok(Self::Live),
-            "/readyz" => Ok(Self::Ready),
-            "/startupz" => Ok(Self::Started),
+            LIVE => Ok(Self::Live),
+            READY => Ok(Self::Ready),
+            STARTED => Ok(Self::Started),
             path => Self::parse_in_repository(path.strip_prefix("/v2/").ok_or(NoRoute::Path)?),
         }
     }
@@ -77,8 +90,8 @@ impl Route {
         let (name, resource) = path.rsplit_once('/').ok_or(NoRoute::Path)?;
         match resource {
             "manifests" => Ok(Self::Manifest(repository(name)?, reference(last)?)),
-            "blobs" => Ok(Self::Blob(repository(name)?, last.parse().map_err(NoRoute::Digest)?)),
-            "referrers" => Ok(Self::Referrers(repository(name)?, last.parse().map_err(NoRoute::Digest)?)),
+            "blobs" => Ok(Self::Blob(repository(name)?, digest(last)?)),
+            "referrers" => Ok(Self::Referrers(repository(name)?, digest(last)?)),
             _ => Err(NoRoute::Path),
         }
     }
@@ -104,11 +117,23 @@ fn repository(name: &str) -> Result<RepositoryName, NoRoute> {
     name.parse().map_err(NoRoute::Name)
 }
 
+fn digest(text: &str) -> Result<Digest, NoRoute> {
+    with_colon(text).parse().map_err(NoRoute::Digest)
+}
+
 fn reference(text: &str) -> Result<Reference, NoRoute> {
-    text.parse().map_err(|e| match e {
+    with_colon(text).parse().map_err(|e| match e {
         InvalidReference::Digest(e) => NoRoute::Digest(e),
         InvalidReference::Tag => NoRoute::Tag(e),
     })
+}
+
+/// A digest whose colon may be encoded.
+fn with_colon(text: &str) -> Cow<'_, str> {
+    match text.split_once("%3A").or_else(|| text.split_once("%3a")) {
+        Some((algorithm, hex)) => format!("{algorithm}:{hex}").into(),
+        None => text.into(),
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use wharf_registry::Registry;
 use crate::app::App;
 use crate::io::Io;
 use crate::middleware;
+use crate::tls;
 
 /// How the registry is served.
 #[derive(Clone, Debug)]
@@ -142,7 +143,11 @@ impl Server {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection without TCP_NODELAY");
             }
-            let io = Io::new(stream, app.options.header_timeout, app.options.write_timeout);
+            let io = match open(stream, &app.options, &closing).await {
+                Ok(Some(io)) => io,
+                Ok(None) => return,
+                Err(error) => return tracing::debug!(%peer, %error, "a connection broke off"),
+            };
             let service = service_fn(move |request| {
                 let app = app.clone();
                 async move { Ok::<_, Infallible>(middleware::answer(app, peer, request).await) }
@@ -161,6 +166,22 @@ impl Server {
             }
         }
     }
+}
+
+/// Waits for the first byte. There is nothing to serve when the client speaks TLS, says nothing, or had not begun when the server ends.
+async fn open(stream: TcpStream, options: &HttpOptions, closing: &CancellationToken) -> io::Result<Option<Io>> {
+    let mut opening = Box::pin(tokio::time::sleep(options.header_timeout));
+    let begins_tls = tokio::select! {
+        biased;
+        begins = tls::begins(&stream) => begins?,
+        () = &mut opening => return Ok(None),
+        () = closing.cancelled() => return Ok(None),
+    };
+    if begins_tls {
+        tls::refuse(stream).await?;
+        return Ok(None);
+    }
+    Ok(Some(Io::new(stream, opening, options.write_timeout)))
 }
 
 /// Errors that say nothing of the listener.

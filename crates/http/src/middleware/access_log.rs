@@ -1,4 +1,5 @@
-//! One line of the log a request, written when its answer has ended or the client is gone.
+//! One line of the log a request, written when its answer has ended or the client is gone: a warning if the storage did not answer,
+//! an error if the registry made a mistake. Probes, which come every few seconds, are seen only by who asks for them.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::router::is_probe;
 
 /// What the line says of a request whose client left before there was an answer (nginx uses the same number).
 const CLIENT_LEFT: u16 = 499;
@@ -61,21 +63,35 @@ impl Record {
     }
 }
 
-impl Drop for Record {
-    fn drop(&mut self) {
-        tracing::info!(
-            method = self.method.as_str(),
-            path = self.uri.path(),
-            status = self.status,
-            bytes_in = self.bytes_in,
-            bytes_out = self.bytes_out,
-            duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            request_id = text(&self.request_id),
-            client = %self.client,
-            user_agent = self.user_agent.as_ref().map_or("-", text),
-            aborted = self.broken || !self.whole,
+/// The level of an event has to be known when the program is built.
+macro_rules! line {
+    ($level:ident, $record:expr) => {{
+        let record: &Record = $record;
+        tracing::event!(
+            tracing::Level::$level,
+            method = record.method.as_str(),
+            path = record.uri.path(),
+            status = record.status,
+            bytes_in = record.bytes_in,
+            bytes_out = record.bytes_out,
+            duration_ms = u64::try_from(record.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            request_id = text(&record.request_id),
+            client = %record.client,
+            user_agent = record.user_agent.as_ref().map_or("-", text),
+            aborted = record.broken || !record.whole,
             "request"
         );
+    }};
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        match self.status {
+            _ if is_probe(self.uri.path()) => line!(DEBUG, self),
+            503 => line!(WARN, self),
+            500.. => line!(ERROR, self),
+            _ => line!(INFO, self),
+        }
     }
 }
 

@@ -3,21 +3,21 @@
 pub(crate) mod access_log;
 mod drain;
 mod panic;
-mod request_id;
+pub(crate) mod request_id;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::body::{Body, RequestBody};
 use crate::error::WireError;
-use crate::headers::{API_VERSION, DOCKER_API_VERSION, REQUEST_ID};
+use crate::headers::{API_VERSION, CLOSE, DOCKER_API_VERSION, REQUEST_ID};
 use crate::query::Query;
 use crate::request::Request as Asked;
 use crate::routes;
@@ -34,6 +34,9 @@ pub(crate) async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incomin
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     let mut response = ask(&app, &parts, base, &mut body).instrument(span).await;
     finish(&parts, id, &mut response);
+    if app.health.is_draining() && parts.version <= Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, CLOSE);
+    }
     record.answered(response.status(), &body);
     drain::behind(body, &parts.headers);
     response.body_mut().attach(record);

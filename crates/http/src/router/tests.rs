@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use wharf_oci::Algorithm;
 
 use super::*;
+use crate::properties;
 
 fn name(text: &str) -> RepositoryName {
     text.parse().expect("a name")
@@ -28,7 +29,7 @@ fn every_resource_has_its_path() {
         (format!("/v2/a/manifests/{d}"), Route::Manifest(name("a"), Reference::Digest(d.clone()))),
         (format!("/v2/a/blobs/{d}"), Route::Blob(name("a"), d.clone())),
         (format!("/v2/a/blobs/{}", d.to_string().replace(':', "%3A")), Route::Blob(name("a"), d.clone())),
-        (format!("/v2/a%2Fb/blobs/{d}"), Route::Blob(name("a/b"), d.clone())),
+        (format!("/v2/a/referrers/{}", d.to_string().replace(':', "%3a")), Route::Referrers(name("a"), d.clone())),
         ("/v2/a/blobs/uploads/".to_owned(), Route::Uploads(name("a"))),
         ("/v2/a/blobs/uploads".to_owned(), Route::Uploads(name("a"))),
         (format!("/v2/a/blobs/uploads/{id}"), Route::Upload(name("a"), id.clone())),
@@ -58,7 +59,15 @@ fn what_is_malformed_is_named() {
         ("/v2/a/".to_owned(), NoRoute::Path),
         ("/v2/a/b/c/d".to_owned(), NoRoute::Path),
         ("/v2/manifests/latest".to_owned(), NoRoute::Path),
-        ("/v2/%ff/manifests/latest".to_owned(), NoRoute::Path),
+        ("/v2/a%2Fmanifests%2Flatest".to_owned(), NoRoute::Path),
+        ("/v2/a/manifests%2Flatest".to_owned(), NoRoute::Path),
+        ("/v2/a/%62lobs/uploads/".to_owned(), NoRoute::Path),
+        ("/v2%2F".to_owned(), NoRoute::Path),
+        ("/%6civez".to_owned(), NoRoute::Path),
+        ("/v2/%ff/manifests/latest".to_owned(), NoRoute::Name(InvalidName::Grammar)),
+        (format!("/v2/a%2Fb/blobs/{d}"), NoRoute::Name(InvalidName::Grammar)),
+        ("/v2/a%2fb/tags/list".to_owned(), NoRoute::Name(InvalidName::Grammar)),
+        ("/v2/%61/tags/list".to_owned(), NoRoute::Name(InvalidName::Grammar)),
         (format!("/v2//blobs/{d}"), NoRoute::Name(InvalidName::Grammar)),
         (format!("/v2/a/../b/blobs/{d}"), NoRoute::Name(InvalidName::Grammar)),
         (format!("/v2/a/%2e%2e/blobs/{d}"), NoRoute::Name(InvalidName::Grammar)),
@@ -72,11 +81,21 @@ fn what_is_malformed_is_named() {
         ("/v2/a/manifests/sha256:1".to_owned(), NoRoute::Digest(InvalidDigest::Hex)),
         ("/v2/a/manifests/-bad".to_owned(), NoRoute::Tag(InvalidReference::Tag)),
         ("/v2/a/manifests/".to_owned(), NoRoute::Tag(InvalidReference::Tag)),
-        ("/v2/a/manifests/a%2Fb".to_owned(), NoRoute::Path),
+        ("/v2/a/manifests/a%2Fb".to_owned(), NoRoute::Tag(InvalidReference::Tag)),
+        ("/v2/a/manifests/l%61test".to_owned(), NoRoute::Tag(InvalidReference::Tag)),
+        (format!("/v2/a/blobs/{}", d.to_string().replace(':', "%253A")), NoRoute::Digest(InvalidDigest::Form)),
         ("/v2/a/blobs/uploads/1".to_owned(), NoRoute::UploadId),
     ] {
         assert_eq!(Route::parse(&path), Err(why), "{path}");
     }
+}
+
+#[test]
+fn probes_are_no_requests_of_clients() {
+    for path in ["/livez", "/readyz", "/startupz"] {
+        assert!(is_probe(path) && Route::parse(path).is_ok(), "{path}");
+    }
+    assert!(!is_probe("/v2/") && !is_probe("/livez/"));
 }
 
 #[test]
@@ -107,6 +126,7 @@ proptest! {
     #[test]
     fn no_path_is_too_strange(words in proptest::collection::vec(word(), 0..8)) {
         let path = format!("/{}", words.join("/"));
+        properties::path(&path);
         let route = Route::parse(&path);
         if let Ok(Route::Manifest(name, _) | Route::Blob(name, _) | Route::Tags(name) | Route::Uploads(name)) = route {
             prop_assert!(!name.as_str().split('/').any(|c| c.is_empty() || c == ".."));

@@ -30,6 +30,11 @@ impl Health {
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::Release);
     }
+
+    /// Whether the process is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
 }
 
 /// `/livez` and `/startupz`: a process that can answer is alive, and one that listens has started.
@@ -39,7 +44,7 @@ pub(crate) fn alive() -> Response<Body> {
 
 /// `/readyz`: the store answers, and the process is not about to end.
 pub(crate) async fn ready(app: &App) -> Response<Body> {
-    if app.health.is_draining.load(Ordering::Acquire) {
+    if app.health.is_draining() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "draining");
     }
     match store_answers(app).await {

@@ -12,7 +12,7 @@ use wharf_registry::{Error, ManifestPush, Pushed, StoredManifest};
 use crate::body::{Body, RequestBody};
 use crate::conditional;
 use crate::error::WireError;
-use crate::headers::{DOCKER_CONTENT_DIGEST, IMMUTABLE, OCI_SUBJECT, OCI_TAG, manifest_type, value};
+use crate::headers::{DOCKER_CONTENT_DIGEST, IMMUTABLE, NO_CACHE, OCI_SUBJECT, OCI_TAG, manifest_type, value};
 use crate::request::{Answer, Request, empty};
 
 /// The most tags of one push.
@@ -46,9 +46,7 @@ fn described(manifest: &StoredManifest, by_digest: bool) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(DOCKER_CONTENT_DIGEST, value(&manifest.digest));
     headers.insert(ETAG, conditional::etag(&manifest.digest));
-    if by_digest {
-        headers.insert(CACHE_CONTROL, IMMUTABLE);
-    }
+    headers.insert(CACHE_CONTROL, if by_digest { IMMUTABLE } else { NO_CACHE });
     response
 }
 

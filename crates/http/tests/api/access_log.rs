@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +12,8 @@ use crate::server::Server;
 
 /// What all tests of this process logged.
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+const LEVEL: tracing::Level = tracing::Level::DEBUG;
 
 struct Lines;
 
@@ -27,7 +30,7 @@ impl Write for Lines {
 /// Keeps the log of this process, from the first call on.
 pub(crate) fn keep() {
     // It fails when another test was first.
-    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Lines).try_init();
+    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(LEVEL).with_writer(|| Lines).try_init();
 }
 
 /// The line of a request, once it is there.
@@ -86,4 +89,21 @@ async fn a_client_that_left_is_seen() {
     gone.write_all(head.as_bytes()).await.unwrap();
     drop(gone);
     assert_eq!(line("log-gone").await["aborted"], true);
+}
+
+#[tokio::test]
+async fn the_outcome_decides_on_the_level() {
+    let server = Server::start().await;
+    let digest = server.blob("a", b"0123456789").await;
+    let ask = async |path: &str, id: &str| {
+        // Some of them break off.
+        let _ = server.ask("GET", path).header("x-request-id", id).send().await;
+        line(id).await["level"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(ask("/readyz", "level-probe").await, "DEBUG");
+    assert_eq!(ask("/v2/", "level-ok").await, "INFO");
+    assert_eq!(ask("/v2/a/manifests/none", "level-refused").await, "INFO");
+    server.store.broken.store(true, Ordering::Relaxed);
+    assert_eq!(ask(&format!("/v2/b/blobs/{digest}"), "level-store").await, "WARN");
+    assert_eq!(ask("/livez", "level-probe-2").await, "DEBUG");
 }

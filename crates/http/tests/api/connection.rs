@@ -93,6 +93,40 @@ async fn a_client_that_says_nothing_is_given_up() {
     }
 }
 
+/// How a TLS client begins: a record of a handshake, here with the first bytes of its hello.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+
+#[tokio::test]
+async fn a_client_that_speaks_tls_is_told_in_http() {
+    let server = Server::start().await;
+    for hello in [&CLIENT_HELLO[..1], CLIENT_HELLO, &[CLIENT_HELLO, &[0; 1700]].concat()] {
+        let mut stream = server.connect().await;
+        stream.write_all(hello).await.unwrap();
+        let mut answer = String::new();
+        timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{head}");
+        assert_eq!(
+            text.trim_end(),
+            "this port speaks plain HTTP: use http://, or configure the client for an insecure registry"
+        );
+    }
+    let url = format!("https://{}/v2/", server.address);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let began = Instant::now();
+    assert!(client.get(url).send().await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(1), "a real client gives up at once");
+}
+
+#[tokio::test]
+async fn a_client_that_stays_after_its_hello_is_left() {
+    let mut server = Server::start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(CLIENT_HELLO).await.unwrap();
+    server.shutdown.cancel();
+    timeout(Duration::from_secs(5), &mut server.served).await.unwrap().unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_given_up() {
     let write_timeout = Some(Duration::from_millis(300));

@@ -27,6 +27,15 @@ async fn what_is_not_there_says_so() {
         ("GET", "/v2/a", 404, "UNSUPPORTED"),
         ("GET", "/v2/A/manifests/latest", 400, "NAME_INVALID"),
         ("GET", "/v2/a%2F..%2Fb/manifests/latest", 400, "NAME_INVALID"),
+        ("GET", "/v2/a%2Fb/tags/list", 400, "NAME_INVALID"),
+        ("PUT", "/v2/a%2fb/manifests/latest", 400, "NAME_INVALID"),
+        ("POST", "/v2/a%2Fb/blobs/uploads/", 400, "NAME_INVALID"),
+        ("GET", "/v2/%61/tags/list", 400, "NAME_INVALID"),
+        ("GET", "/v2/a%00/tags/list", 400, "NAME_INVALID"),
+        ("GET", "/v2/a%2Fmanifests%2Flatest", 404, "UNSUPPORTED"),
+        ("GET", "/v2/a/manifests%2Flatest", 404, "UNSUPPORTED"),
+        ("GET", "/v2/a/manifests/l%61test", 404, "MANIFEST_UNKNOWN"),
+        ("PUT", "/v2/a/manifests/b%2Fc", 400, "MANIFEST_INVALID"),
         ("GET", "/v2/a/manifests/sha256:0", 400, "DIGEST_INVALID"),
         ("GET", "/v2/a/blobs/sha256:0", 400, "DIGEST_INVALID"),
         ("GET", "/v2/a/manifests/-bad", 404, "MANIFEST_UNKNOWN"),
@@ -40,6 +49,10 @@ async fn what_is_not_there_says_so() {
         ("PATCH", "/v2/a/manifests/latest", "GET, HEAD, PUT, DELETE"),
         ("GET", "/v2/a/blobs/uploads/", "POST"),
         ("PUT", "/livez", "GET, HEAD"),
+        ("OPTIONS", "/v2/", "GET, HEAD"),
+        ("OPTIONS", "/v2/a/manifests/latest", "GET, HEAD, PUT, DELETE"),
+        ("OPTIONS", "/v2/a/blobs/uploads/", "POST"),
+        ("CONNECT-ME", "/v2/_catalog", "GET, HEAD"),
     ] {
         let response = server.ask(method, path).send().await.unwrap();
         assert_eq!(header(&response, "allow"), allow);

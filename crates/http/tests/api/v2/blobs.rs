@@ -20,7 +20,7 @@ async fn a_blob_is_pulled_whole_or_in_part() {
         ("docker-content-digest", digest.to_string()),
         ("etag", format!("\"{digest}\"")),
         ("accept-ranges", "bytes".to_owned()),
-        ("cache-control", "max-age=31536000, immutable".to_owned()),
+        ("cache-control", "private, max-age=31536000, immutable".to_owned()),
     ] {
         assert_eq!(header(&whole, name), value, "{name}");
     }
@@ -68,7 +68,15 @@ async fn head_has_the_length_and_no_body() {
     let digest = server.blob("a", b"0123456789").await;
     let head = server.head(&format!("/v2/a/blobs/{digest}")).await;
     assert_eq!((head.status().as_u16(), header(&head, "content-length").as_str()), (200, "10"));
+    assert_eq!(header(&head, "accept-ranges"), "bytes");
     assert!(head.bytes().await.unwrap().is_empty());
+    // A range is defined for GET alone (RFC 9110, 14.2).
+    for range in ["bytes=2-4", "bytes=10-"] {
+        let path = format!("/v2/a/blobs/{digest}");
+        let head = server.ask("HEAD", &path).header("range", range).send().await.unwrap();
+        assert_eq!((head.status().as_u16(), header(&head, "content-length").as_str()), (200, "10"), "{range}");
+        assert_eq!(header(&head, "content-range"), "");
+    }
     let unknown = server.head(&format!("/v2/a/blobs/{}", sha256(b"unknown"))).await;
     assert_eq!(unknown.status(), 404);
     assert!(unknown.bytes().await.unwrap().is_empty());
