@@ -7,7 +7,8 @@ use serde_json::Value;
 use wharf_oci::{Descriptor, Manifest, media_type};
 
 fuzz_target!(|bytes: &[u8]| {
-    for declared in [media_type::OCI_MANIFEST, media_type::OCI_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_LIST]
+    for declared in
+        [media_type::OCI_MANIFEST, media_type::OCI_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_LIST]
     {
         let Ok(manifest) = Manifest::parse(bytes, Some(declared)) else { continue };
         assert_eq!(manifest.media_type, declared);
