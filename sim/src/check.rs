@@ -1,6 +1,6 @@
 //! The promises, checked against the store itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -114,9 +114,9 @@ async fn referrers(at: &Repository, present: &[Digest]) -> Checked {
     Ok(())
 }
 
-/// Every live blob's bytes exist and have its digest. Answers the generations that serve.
-async fn serving(world: &World) -> Result<BTreeSet<Generation>, String> {
-    let mut generations = BTreeSet::new();
+/// Every live blob's bytes exist and have its digest. Answers the generations that serve, by their blobs as keys spell them.
+async fn serving(world: &World) -> Result<BTreeMap<String, Generation>, String> {
+    let mut generations = BTreeMap::new();
     for key in world.store.keys().into_iter().filter(|key| key.starts_with("blob/")) {
         let record = json(world, &key).await?;
         if record["state"] == "gone" {
@@ -130,11 +130,11 @@ async fn serving(world: &World) -> Result<BTreeSet<Generation>, String> {
             Ok::<_, wharf_store::StoreError>(chunks.concat())
         };
         let bytes = read.await.map_err(|e| format!("P1: {key} is {} without bytes: {e}", record["state"]))?;
-        let digest = key.trim_start_matches("blob/").replacen('-', ":", 1);
-        if sha256(&bytes).to_string() != digest {
+        let blob = key.trim_start_matches("blob/");
+        if sha256(&bytes).to_string() != blob.replacen('-', ":", 1) {
             return Err(format!("P3/P4: {key} has other bytes"));
         }
-        generations.insert(generation);
+        generations.insert(blob.to_owned(), generation);
     }
     Ok(generations)
 }
@@ -155,7 +155,8 @@ async fn json(world: &World, key: &str) -> Result<serde_json::Value, String> {
 /// # Errors
 /// What is left.
 pub async fn at_rest(world: &World) -> Checked {
-    let mut needed = serving(world).await?;
+    let serving = serving(world).await?;
+    let mut needed = BTreeSet::new();
     let mut held = BTreeSet::new();
     let observer = world.observer();
     let mut segments = BTreeSet::new();
@@ -166,6 +167,8 @@ pub async fn at_rest(world: &World) -> Checked {
             let reference = Reference::Digest(sha256(&bytes));
             if let Ok(Some(stored)) = at.claims(&reference).await {
                 needed.insert(stored.generation);
+                let blobs = stored.holds.iter().filter_map(|hold| hold.split('/').nth(1));
+                needed.extend(blobs.filter_map(|blob| serving.get(blob)).cloned());
                 held.extend(stored.holds);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_registry::{Options, Registry};
-use wharf_store::wrap::{Stack, StackOptions, stack};
+use wharf_store::wrap::{Exclusive, Stack, StackOptions, stack};
 use wharf_store::{
     AzureSettings, Finding, GcsSettings, LocalStore, ObjectStore, OpenError, Outcome as Found, Probe, ProbeFailure,
     S3Settings, SettingsError, connect_azure, connect_gcs, connect_s3,
@@ -94,9 +94,16 @@ pub(crate) struct Check {
 /// # Errors
 /// Where it cannot be opened or does not do it.
 pub(crate) async fn open(storage: &Storage) -> Result<Stack, StartError> {
-    let stores = connect(&storage.place)?;
+    let mut stores = connect(&storage.place)?;
     let probe = run_probe(&stores).await?;
-    probe.verdict(storage.single_replica)?;
+    match probe.verdict(false) {
+        Err(failure @ ProbeFailure::Unconditional { .. }) if storage.single_replica => {
+            probe.verdict(true)?;
+            tracing::warn!("{failure}: storage.singleReplica is set, so that this process sees to it alone");
+            stores.records = Arc::new(Exclusive::new(stores.records));
+        }
+        verdict => verdict?,
+    }
     tracing::info!(took_ms = probe.took.as_millis(), "the store keeps what a registry needs of it");
     Ok(stores)
 }

@@ -8,6 +8,7 @@
 mod call;
 mod count;
 mod deadline;
+mod exclusive;
 mod limit;
 mod retry;
 mod wrapped;
@@ -26,6 +27,7 @@ use crate::{Data, DataStream, Generation, Records, StoreResult};
 pub use call::Operation;
 pub use count::{CallCount, Counts};
 pub use deadline::Deadlines;
+pub use exclusive::Exclusive;
 pub use limit::Limits;
 pub use retry::Retries;
 
