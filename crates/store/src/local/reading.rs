@@ -14,7 +14,7 @@ use crate::{DataStream, Generation, StoreError, StoreResult};
 /// A range of up to so many bytes is read at once.
 const AT_ONCE: u64 = 256 << 10;
 /// The size of a block of a larger one, in bytes.
-const BLOCK: u64 = 512 << 10;
+const BLOCK: u64 = 256 << 10;
 
 /// A file being read, at the place where the next block begins.
 #[derive(Debug)]

@@ -128,6 +128,8 @@ impl Storage {
         if !gc {
             source.notice(Weight::Warn, "storage.gc", "garbage is not collected by this process");
         }
+        // A bucket wants parts of megabytes and has latency to hide; a disk has neither.
+        let upload_memory = if matches!(place, Place::Local { .. }) { 32 * MIB } else { 192 * MIB };
         Self {
             redirect_blob_url: redirect(source, &place),
             place,
@@ -135,7 +137,7 @@ impl Storage {
             gc_delay: gc_delay(source),
             gc_interval: gc_interval(source),
             single_replica: source.switch("storage.singleReplica").unwrap_or(false),
-            upload_memory: source.bytes("storage.uploadMemory", 16 * MIB).unwrap_or(192 * MIB),
+            upload_memory: source.bytes("storage.uploadMemory", 16 * MIB).unwrap_or(upload_memory),
             cache_memory: source.bytes("storage.cacheMemory", 8 * MIB).unwrap_or(64 * MIB),
         }
     }
