@@ -14,6 +14,18 @@ pub enum OpenError {
         /// The directory.
         root: PathBuf,
     },
+    /// The directory has files, and none of them are the records of a store: it belongs to something else.
+    #[error(
+        "the storage directory {} holds files of something else ({found} among them): name an empty directory, or one that does not \
+         exist yet",
+        root.display()
+    )]
+    Foreign {
+        /// The directory.
+        root: PathBuf,
+        /// The name of one of the files.
+        found: String,
+    },
     /// The directory or something in it cannot be made or read.
     #[error("cannot use the storage directory: {}: {source}", path.display())]
     Directory {

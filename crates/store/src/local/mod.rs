@@ -59,11 +59,15 @@ impl LocalStore {
     /// records**, and with it everything.
     ///
     /// # Errors
-    /// [`OpenError::InUse`] when a process has the directory open already.
+    /// [`OpenError::InUse`] when a process has the directory open already; [`OpenError::Foreign`] when it holds something else, which
+    /// opening would clear away.
     pub fn open(root: &Path, durable: bool) -> Result<Self, OpenError> {
         let directory = |source| OpenError::Directory { path: root.to_owned(), source };
         std::fs::create_dir_all(root).map_err(directory)?;
         let path = root.join("records.redb");
+        if let Some(found) = foreign(root, &path).map_err(directory)? {
+            return Err(OpenError::Foreign { root: root.to_owned(), found });
+        }
         let table = Table::open(path.clone(), durable).map_err(|e| match e {
             redb::Error::DatabaseAlreadyOpen => OpenError::InUse { root: root.to_owned() },
             e => OpenError::Records { path, source: Box::new(e) },
@@ -87,6 +91,15 @@ impl LocalStore {
 }
 
 /// Runs what may wait for the disk where it holds nobody up.
+/// The name of a file in a directory that has files and no records. What a file system itself puts into a fresh one does not count.
+fn foreign(root: &Path, records: &Path) -> std::io::Result<Option<String>> {
+    if records.exists() {
+        return Ok(None);
+    }
+    let mut names = std::fs::read_dir(root)?.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()));
+    names.find(|name| !matches!(name.as_deref(), Ok("lost+found"))).transpose()
+}
+
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
     tokio::task::spawn_blocking(f).await?
 }

@@ -286,3 +286,14 @@ async fn measure_writes() {
         }
     }
 }
+
+#[test]
+fn a_directory_of_something_else_is_refused_and_left_alone() {
+    let root = tempfile::tempdir().expect("a directory");
+    let temp = root.path().join("temp");
+    std::fs::create_dir(&temp).expect("a repository of that name");
+    std::fs::write(temp.join("index.json"), "{}").expect("a file");
+    let refused = LocalStore::open(root.path(), true).expect_err("not a store");
+    assert!(matches!(&refused, OpenError::Foreign { found, .. } if found == "temp"), "{refused}");
+    assert!(temp.join("index.json").exists());
+}
