@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -184,9 +185,13 @@ impl Handle {
         attempts: &mut Vec<Attempt>,
     ) -> Result<Vec<Answer>, Refusal> {
         let mut backoff = Backoff::new();
-        // The latest known version is good enough to begin with: when it is old, the swap is lost.
-        let mut base = core.roots.get(&self.name);
-        let mut is_current = false;
+        // The latest known version is good enough to begin with: when it is old, the swap is lost. Where others commit as well it mostly
+        // is old, and to ask first costs less than to lose.
+        let known = core.roots.get(&self.name);
+        let mut is_current = self.is_contended.load(Ordering::Relaxed);
+        let mut base = if is_current { self.fetch(core).await.map_err(failed)? } else { known.clone() };
+        let has_changed = base.as_ref().map(|b| b.root.version) != known.map(|k| k.root.version);
+        self.is_contended.store(is_current && has_changed, Ordering::Relaxed);
         loop {
             if base.is_none() && !is_current {
                 base = self.fetch(core).await.map_err(failed)?;
@@ -235,6 +240,7 @@ impl Handle {
                 Err(e) => return Err(failed(e)),
             }
             // Lost, or its answer was. The root knows, unless too many commits came after.
+            self.is_contended.store(true, Ordering::Relaxed);
             base = self.look_up(core, &mut backoff).await?;
             is_current = true;
             let outcome = landed(base.as_ref(), attempts)?;

@@ -1,5 +1,6 @@
 //! One repository at one replica: strict reads that are joined, and the queue of its group commit.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::FutureExt as _;
@@ -37,13 +38,20 @@ pub(crate) struct Handle {
     pub(crate) name: RepositoryName,
     reads: Mutex<Reads>,
     pub(super) queue: Mutex<Queue>,
+    /// Whether others commit to the repository too, as far as the last batch saw.
+    pub(super) is_contended: AtomicBool,
 }
 
 impl Handle {
     /// The handle of a repository.
     pub(crate) fn of(core: &Core, name: &RepositoryName) -> Arc<Self> {
         let made: Result<_, std::convert::Infallible> = core.handles.get_or_insert_with(name, || {
-            Ok(Arc::new(Self { name: name.clone(), reads: Mutex::default(), queue: Mutex::default() }))
+            Ok(Arc::new(Self {
+                name: name.clone(),
+                reads: Mutex::default(),
+                queue: Mutex::default(),
+                is_contended: AtomicBool::new(false),
+            }))
         });
         match made {
             Ok(handle) => handle,
