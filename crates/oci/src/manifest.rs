@@ -114,6 +114,9 @@ struct Part {
     media_type: String,
     digest: Digest,
     #[serde(default)]
+    #[allow(dead_code)] // only that it is a size: a negative one, or one beyond 64 bits, refuses the manifest
+    size: Option<u64>,
+    #[serde(default)]
     urls: Option<Vec<String>>,
 }
 
@@ -224,6 +227,11 @@ mod tests {
         let parse = |text: &str| Manifest::parse(text.as_bytes(), Some(media_type::OCI_MANIFEST));
         assert!(matches!(parse("{"), Err(InvalidManifest::Json(_))));
         assert!(matches!(parse("[]"), Err(InvalidManifest::Json(_))));
+        for size in ["-1", "1e400", "0.5", "18446744073709551616"] {
+            let config = format!(r#"{{"mediaType":"x","digest":"{}","size":{size}}}"#, digest("x"));
+            let text = format!(r#"{{"schemaVersion":2,"config":{config}}}"#);
+            assert!(matches!(parse(&text), Err(InvalidManifest::Json(_))), "{size}");
+        }
         assert_eq!(parse(r#"{"schemaVersion":1}"#), Err(InvalidManifest::SchemaVersion));
         assert_eq!(parse(r#"{"schemaVersion":2}"#), Err(InvalidManifest::Missing("config")));
         assert!(matches!(
