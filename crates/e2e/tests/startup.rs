@@ -18,7 +18,7 @@ const REPOSITORIES: usize = 20;
 const START_BYTES: u64 = 256 << 10;
 
 /// Bytes both ways that a push of a small manifest may move on average, whatever its repository holds.
-const PUSH_BYTES: u64 = 512 << 10;
+const PUSH_BYTES: u64 = 256 << 10;
 
 /// Pushes of which the average is taken.
 const SAMPLE: usize = 50;
