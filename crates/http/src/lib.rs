@@ -5,6 +5,7 @@
 
 mod app;
 mod body;
+mod caller;
 mod conditional;
 mod error;
 mod forwarded;
@@ -21,4 +22,5 @@ mod routes;
 mod server;
 mod tls;
 
+pub use caller::{Caller, ClientCertificate, Peer};
 pub use server::{HttpOptions, serve};

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use wharf_registry::Registry;
 
 use crate::app::App;
+use crate::caller::Peer;
 use crate::io::Io;
 use crate::middleware;
 use crate::tls;
@@ -148,8 +149,9 @@ impl Server {
                 Ok(None) => return,
                 Err(error) => return tracing::debug!(%peer, %error, "a connection broke off"),
             };
+            let origin = Peer { address: peer, certificate: None, is_encrypted: false };
             let service = service_fn(move |request| {
-                let app = app.clone();
+                let (app, peer) = (app.clone(), origin.clone());
                 async move { Ok::<_, Infallible>(middleware::answer(app, peer, request).await) }
             });
             let connection = http.serve_connection(TokioIo::new(io), service);

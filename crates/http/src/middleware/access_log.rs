@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::caller::Caller;
 use crate::router::is_probe;
 
 /// What the line says of a request whose client left before there was an answer (nginx uses the same number).
@@ -21,6 +22,7 @@ pub(crate) struct Record {
     uri: Uri,
     request_id: HeaderValue,
     client: IpAddr,
+    caller: Option<Caller>,
     user_agent: Option<HeaderValue>,
     began: Instant,
     status: u16,
@@ -40,6 +42,7 @@ impl Record {
             uri: parts.uri.clone(),
             request_id,
             client,
+            caller: None,
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             began: Instant::now(),
             status: CLIENT_LEFT,
@@ -51,7 +54,8 @@ impl Record {
     }
 
     /// There is an answer.
-    pub(crate) fn answered(&mut self, status: StatusCode, body: &RequestBody) {
+    pub(crate) fn answered(&mut self, status: StatusCode, body: &RequestBody, caller: Option<&Caller>) {
+        self.caller = caller.cloned();
         self.status = status.as_u16();
         self.bytes_in = body.received();
         self.broken = body.is_broken();
@@ -77,6 +81,7 @@ macro_rules! line {
             duration_ms = u64::try_from(record.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             request_id = text(&record.request_id),
             client = %record.client,
+            caller = record.caller.as_ref().map_or("-", |caller| &caller.name),
             user_agent = record.user_agent.as_ref().map_or("-", text),
             aborted = record.broken || !record.whole,
             "request"

@@ -5,7 +5,6 @@ mod drain;
 mod panic;
 pub(crate) mod request_id;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
@@ -16,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::body::{Body, RequestBody};
+use crate::caller::Peer;
 use crate::error::WireError;
 use crate::headers::{API_VERSION, CLOSE, DOCKER_API_VERSION, REQUEST_ID};
 use crate::query::Query;
@@ -24,10 +24,11 @@ use crate::routes;
 use access_log::Record;
 
 /// Answers a request, whatever happens meanwhile.
-pub(crate) async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
-    let (parts, incoming) = request.into_parts();
+pub(crate) async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    let (mut parts, incoming) = request.into_parts();
     let id = request_id::of(&parts.headers);
-    let origin = app.proxies.origin(peer, &parts.headers);
+    let origin = app.proxies.origin(peer.address, &parts.headers);
+    parts.extensions.insert(peer);
     let mut record = Box::new(Record::begin(&parts, origin.client, id.clone()));
     let mut body = RequestBody::new(incoming, app.options.stall_timeout);
     let base = app.options.external_url.as_deref().or(origin.base.as_deref()).unwrap_or_default();
@@ -37,7 +38,7 @@ pub(crate) async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incomin
     if app.health.is_draining() && parts.version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
-    record.answered(response.status(), &body);
+    record.answered(response.status(), &body, parts.extensions.get());
     drain::behind(body, &parts.headers);
     response.body_mut().attach(record);
     response
