@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod serve;
+mod service_manager;
 mod shutdown;
 mod store;
 mod telemetry;

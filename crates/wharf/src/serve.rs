@@ -10,6 +10,7 @@ use wharf_http::HttpOptions;
 use wharf_registry::Registry;
 
 use crate::config::{Config, Loaded, Storage, Weight};
+use crate::service_manager;
 use crate::shutdown::{Ended, Signals};
 use crate::store::{self, StartError};
 
@@ -44,6 +45,8 @@ async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     collect(&registry, &config.storage, signals.stop());
     let listener = listen(&config.http.address, config.http.port).await?;
     announce(loaded, listener.local_addr().ok());
+    service_manager::ready();
+    tokio::spawn(service_manager::watchdog(signals.stop()));
     let (options, stop) = (options(config), signals.stop());
     let server = async {
         wharf_http::serve(listener, registry.clone(), options, stop).await.map_err(StartError::Serve)?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::service_manager;
+
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -59,6 +61,7 @@ impl Signals {
             ended = &mut server => return ended.map(|()| Ended::Drained),
             name = self.next() => tracing::info!("{name}: no longer ready; running requests have {drain:?}"),
         }
+        service_manager::stopping();
         self.stop.cancel();
         tokio::select! {
             ended = &mut server => ended.map(|()| Ended::Drained),

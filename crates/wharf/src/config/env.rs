@@ -1,8 +1,11 @@
 //! The environment: overrides of keys, and the few variables that are no key.
 //!
-//! `WHARF_STORAGE_GCDELAY=2h` sets `storage.gcDelay`. The name is the key's path with `_` for `.`, in any case.
+//! `WHARF_STORAGE_GCDELAY=2h` sets `storage.gcDelay`. The name is the key's path with `_` for `.`, in any case. What must not
+//! stand in the environment, where every child and many a listing shows it, may be a file of that name in the directory
+//! that `CREDENTIALS_DIRECTORY` names: systemd's `LoadCredential`, or a mounted secret.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::findings::Findings;
 use super::keys::{Kind, Node};
@@ -18,6 +21,8 @@ pub(crate) const CONFIG: &str = "WHARF_CONFIG";
 pub(crate) const LOG: &str = "WHARF_LOG";
 
 const PREFIX: &str = "WHARF_";
+/// Set by systemd for a service with credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const RESERVED: &[&str] = &[ALLOW_UNPROTECTED, CONFIG, LOG];
 
 /// What a process finds around it.
@@ -25,6 +30,8 @@ const RESERVED: &[&str] = &[ALLOW_UNPROTECTED, CONFIG, LOG];
 pub(crate) struct Environment {
     /// Variables with their values.
     pub(crate) variables: BTreeMap<String, String>,
+    /// Names of credentials that cannot be read, with what the system said.
+    pub(crate) unreadable: Vec<(String, String)>,
     /// Whether the process may do everything.
     pub(crate) is_root: bool,
 }
@@ -44,9 +51,32 @@ impl Environment {
     /// The environment of this process. What is not UTF-8 is read with replacement characters.
     pub(crate) fn of_process() -> Self {
         let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
-        Self {
+        let mut environment = Self {
             variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
+            unreadable: Vec::new(),
             is_root: rustix::process::geteuid().is_root(),
+        };
+        if let Some(directory) = environment.get(CREDENTIALS).map(str::to_owned) {
+            environment.add_credentials(Path::new(&directory));
+        }
+        environment
+    }
+
+    /// Adds each file that is named as a variable, below the variables that are set.
+    fn add_credentials(&mut self, directory: &Path) {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) => return self.unreadable.push((CREDENTIALS.to_owned(), error.to_string())),
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with(PREFIX) || self.get(&name).is_some() {
+                continue;
+            }
+            match std::fs::read_to_string(entry.path()) {
+                Ok(value) => drop(self.variables.insert(name, value.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(error) => self.unreadable.push((name, error.to_string())),
+            }
         }
     }
 
@@ -66,6 +96,9 @@ impl Environment {
 
     /// The overrides of keys. A variable that begins with `WHARF_` and means no key is a problem.
     pub(super) fn overrides(&self, schema: &Node, findings: &mut Findings) -> Vec<Override> {
+        for (name, error) in &self.unreadable {
+            findings.problem(name, None, format!("the credential cannot be read: {error}"));
+        }
         let mut overrides: Vec<Override> = Vec::new();
         for (variable, text) in &self.variables {
             let Some(name) = variable.strip_prefix(PREFIX) else { continue };
@@ -176,6 +209,26 @@ mod tests {
         for none in ["STORAGE_", "STORAGE_ROOT", "HTTPPORT", "STORAGE_SUBPATHS_A_GC", ""] {
             assert_eq!(found(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_credential_is_a_variable_that_a_variable_wins_over() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, value) in [("WHARF_A", "file\n"), ("WHARF_B", "file"), ("other", "file")] {
+            std::fs::write(directory.path().join(name), value).expect("written");
+        }
+        std::fs::create_dir(directory.path().join("WHARF_C")).expect("made");
+        let mut environment =
+            Environment { variables: [("WHARF_B".into(), "variable".into())].into(), ..Environment::default() };
+        environment.add_credentials(directory.path());
+        assert_eq!(environment.get("WHARF_A"), Some("file"));
+        assert_eq!(environment.get("WHARF_B"), Some("variable"));
+        assert_eq!(environment.get("other"), None);
+        assert_eq!(environment.unreadable.first().map(|(name, _)| name.as_str()), Some("WHARF_C"));
+        let mut findings = Findings::default();
+        environment.variables.clear();
+        assert!(environment.overrides(&schema(), &mut findings).is_empty());
+        assert!(findings.finish("test", &BTreeMap::new()).is_err(), "a secret that cannot be read refuses the start");
     }
 
     #[test]
