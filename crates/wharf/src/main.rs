@@ -10,6 +10,11 @@ mod telemetry;
 
 use std::process::ExitCode;
 
+/// In the static program: musl's own allocator takes a lock for each allocation of every thread.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }
