@@ -49,7 +49,8 @@ async fn one_command_makes_a_cluster() {
     let one = tools::run(inspect.arg(format!("{name}:1")));
     assert!(one.starts_with("sha256:"), "{one}");
 
-    tools::run(Command::new("kill").args(["-INT", &cluster.0.id().to_string()]));
+    // As Ctrl-C does, except that a test that itself runs in the background would pass a deaf ear for that on.
+    tools::run(Command::new("kill").args(["-TERM", &cluster.0.id().to_string()]));
     wait::until("the cluster has ended", wait::START, async || cluster.0.try_wait().unwrap().is_some()).await;
     assert!(text().trim_end().ends_with("ended"), "{}", text());
     let left: Vec<_> = std::fs::read_dir(lab.directory("tmp")).unwrap().collect();

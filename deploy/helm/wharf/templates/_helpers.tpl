@@ -61,7 +61,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 {{- $http := dict "address" "0.0.0.0" "port" 5000 "drainTimeout" (printf "%ds" (int .Values.drainSeconds)) }}
-{{- mergeOverwrite (deepCopy .Values.config) (dict "http" (mergeOverwrite (deepCopy (default dict .Values.config.http)) $http)) | toYaml }}
+{{- $config := mergeOverwrite (deepCopy .Values.config) (dict "http" (mergeOverwrite (deepCopy (default dict .Values.config.http)) $http)) }}
+{{- if .Values.metrics.enabled }}
+{{- $config = mergeOverwrite $config (dict "extensions" (dict "metrics" (dict "enable" true "prometheus" (dict "path" "/metrics")))) }}
+{{- end }}
+{{- toYaml $config }}
 {{- end }}
 
 {{- define "wharf.ingressAnnotations" -}}
