@@ -20,7 +20,9 @@ use crate::hold::{self, Holds};
 use crate::key::Id;
 use crate::pull;
 use crate::registry::Repository;
-use crate::repository::{Change, Committed, ManifestEntry, Push, ReferrerEntry, Refusal, Removal, TagPush, View};
+use crate::repository::{
+    Change, Committed, Expected, ManifestEntry, Push, ReferrerEntry, Refusal, Removal, TagPush, View,
+};
 
 /// A manifest to push.
 #[derive(Clone, Debug)]
@@ -96,13 +98,14 @@ impl Repository {
     async fn try_push(&self, pushing: &Pushing, stale: &mut Vec<Attempt>) -> Result<()> {
         let mut backoff = Backoff::new();
         while backoff.goes_on() {
+            let expected = self.handle().expect();
             let (view, missing) = self.look(pushing).await?;
             let is_there = match &view {
                 Some(view) => view.manifest(&pushing.tags.digest).await?.is_some(),
                 None => false,
             };
             if is_there {
-                if self.retag(pushing).await? {
+                if self.retag(pushing, expected).await? {
                     return Ok(());
                 }
                 backoff.pause(&self.core).await;
@@ -131,7 +134,8 @@ impl Repository {
                 stale.push(attempt);
                 return Err(Error::ManifestBlobUnknown(missing));
             }
-            match self.handle().commit(&self.core, self.change(pushing, &attempt, fence)).await {
+            let change = self.change(pushing, &attempt, fence);
+            match self.handle().commit_expected(&self.core, change, Some(expected)).await {
                 Ok(Committed::Done) => {
                     self.finish_behind(attempt);
                     return Ok(());
@@ -170,11 +174,11 @@ impl Repository {
     }
 
     /// Sets the tags of a manifest that is there. `false` when it no longer is.
-    async fn retag(&self, pushing: &Pushing) -> Result<bool> {
+    async fn retag(&self, pushing: &Pushing, expected: Expected) -> Result<bool> {
         if pushing.tags.tags.is_empty() {
             return Ok(true);
         }
-        match self.handle().commit(&self.core, Change::SetTags(pushing.tags.clone())).await {
+        match self.handle().commit_expected(&self.core, Change::SetTags(pushing.tags.clone()), Some(expected)).await {
             Ok(_) => Ok(true),
             Err(Refusal::Absent) => Ok(false),
             Err(refusal) => Err(refused(refusal, &pushing.tags.digest, self)),

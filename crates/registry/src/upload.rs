@@ -154,19 +154,12 @@ impl Repository {
         S: Stream<Item = std::result::Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let cell = self.load_session(upload).await?;
-        match cell.value.state {
-            SessionState::Closing { digest: ref theirs, ref written, .. } if theirs == digest => {
-                let written = written.clone();
-                return self.take_over(upload, digest, cell, written).await;
+        let mut open = match self.open(upload, chunk.start).await {
+            Err(e @ (Error::UploadUnknown | Error::RangeNotAligned { .. })) => {
+                return self.finish_again(upload, digest).await?.ok_or(e);
             }
-            SessionState::Done { digest: theirs, .. } | SessionState::Spent { digest: theirs } if theirs == *digest => {
-                return self.blob(digest).await.map_err(|_| Error::UploadUnknown);
-            }
-            SessionState::Open { .. } => {}
-            _ => return Err(Error::UploadUnknown),
-        }
-        let mut open = self.open(upload, chunk.start).await?;
+            open => open?,
+        };
         let Some(hasher) = resume_for(&open, digest) else {
             return self.finish_by_reading(upload, digest, open, chunk, body).await;
         };
@@ -176,9 +169,7 @@ impl Repository {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
         let written = taken.writer.finish().await?;
-        let committer = self.core.id();
-        let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        let cell = self.swap_written(upload, &open, state, written.clone()).await?;
+        let (committer, cell) = self.close(upload, digest, &open, &written).await?;
         self.commit_upload(upload, digest, committer, cell, written, false).await
     }
 
@@ -316,6 +307,20 @@ impl Repository {
         }
     }
 
+    /// Swaps an open session to closing, under a fresh committer id.
+    async fn close(
+        &self,
+        upload: &UploadId,
+        digest: &Digest,
+        open: &Open,
+        written: &WriteState,
+    ) -> Result<(Id, Cell<Session>)> {
+        let committer = self.core.id();
+        let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
+        let cell = self.swap_written(upload, open, state, written.clone()).await?;
+        Ok((committer, cell))
+    }
+
     /// Swaps an open session to a state that names what was `written`; when another request was faster, that is dropped.
     async fn swap_written(
         &self,
@@ -379,6 +384,22 @@ impl Repository {
         })
     }
 
+    /// Ends a session that another request is ending, or has ended. `None` when it is open.
+    async fn finish_again(&self, upload: &UploadId, digest: &Digest) -> Result<Option<StoredBlob>> {
+        let cell = self.load_session(upload).await?;
+        match cell.value.state {
+            SessionState::Open { .. } => Ok(None),
+            SessionState::Closing { digest: ref theirs, ref written, .. } if theirs == digest => {
+                let written = written.clone();
+                self.take_over(upload, digest, cell, written).await.map(Some)
+            }
+            SessionState::Done { digest: theirs, .. } | SessionState::Spent { digest: theirs } if theirs == *digest => {
+                self.blob(digest).await.map(Some).map_err(|_| Error::UploadUnknown)
+            }
+            _ => Err(Error::UploadUnknown),
+        }
+    }
+
     /// Goes on with a commit that another request began and whose answer never came.
     async fn take_over(
         &self,
@@ -412,9 +433,7 @@ impl Repository {
         let ignored = open.hash.resume().map_err(|e| StoreError::corrupt(self.session_key(upload), e.to_string()))?;
         let taken = self.take(upload, &mut open, ignored, chunk, body).await?;
         let written = taken.writer.finish().await?;
-        let committer = self.core.id();
-        let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        let cell = self.swap_written(upload, &open, state, written.clone()).await?;
+        let (committer, cell) = self.close(upload, digest, &open, &written).await?;
         let generation = written.complete(self.core.data.as_ref()).await?;
         let mut hasher = digest.algorithm().hasher();
         let mut stream = self.core.data.read(&generation, 0..written.length()).await?;

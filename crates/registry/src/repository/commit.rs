@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use wharf_oci::{Digest, RepositoryName, Tag};
 use wharf_store::{Put, StoreError, StoreResult};
 
@@ -28,6 +29,12 @@ const MAX_BATCH: usize = 256;
 
 /// How long one batch may be tried.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For how many batches a repository counts as one to which others commit, after the last sign of them.
+const CONTENDED: u32 = 8;
+
+/// The longest that a batch waits for pushes that are about to join it.
+const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 
 /// A change of a repository.
 #[derive(Clone, Debug)]
@@ -124,6 +131,26 @@ pub(crate) struct Queue {
     running: bool,
 }
 
+/// What a batch waits for before it begins.
+#[derive(Default)]
+pub(crate) struct Gathering {
+    /// Changes that were announced and do not wait in the queue yet.
+    expected: AtomicUsize,
+    arrived: Notify,
+    /// How long the last swap took, in microseconds.
+    swap_micros: AtomicU64,
+}
+
+/// A change that was announced by [`Handle::expect`], until it waits in the queue or will not come.
+pub(crate) struct Expected(Arc<Handle>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.gathering.expected.fetch_sub(1, Ordering::Relaxed);
+        self.0.gathering.arrived.notify_one();
+    }
+}
+
 /// A swap of this batch that may have taken effect: the version that it would have made, its commit id, what it answers.
 struct Attempt {
     version: u64,
@@ -136,20 +163,54 @@ struct Attempt {
 impl Handle {
     /// Makes a change, together with all others that wait. It goes on when the caller goes away.
     pub(crate) async fn commit(self: &Arc<Self>, core: &Arc<Core>, change: Change) -> Answer {
+        self.commit_expected(core, change, None).await
+    }
+
+    /// Makes a change that was announced.
+    pub(crate) async fn commit_expected(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        change: Change,
+        expected: Option<Expected>,
+    ) -> Answer {
         let (reply, answer) = oneshot::channel();
         let start = {
             let mut queue = lock(&self.queue);
             queue.waiting.push(Waiting { change, reply });
             !std::mem::replace(&mut queue.running, true)
         };
+        drop(expected);
         if start {
             core.tasks.spawn(self.clone().run_commits(core.clone()));
         }
         answer.await.unwrap_or(Err(Refusal::Contended))
     }
 
+    /// Announces a change, so that a batch which is about to begin may wait for it.
+    pub(crate) fn expect(self: &Arc<Self>) -> Expected {
+        self.gathering.expected.fetch_add(1, Ordering::Relaxed);
+        Expected(self.clone())
+    }
+
+    /// Where others commit to the repository too, each swap may be lost, or make another replica lose its own. So it waits for the
+    /// changes that are on their way, as long as four swaps take: about the calls that a push makes before.
+    async fn gather(&self) {
+        if self.contended.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let gathering = &self.gathering;
+        let limit = Duration::from_micros(gathering.swap_micros.load(Ordering::Relaxed)).saturating_mul(4);
+        let all = async {
+            while gathering.expected.load(Ordering::Relaxed) > 0 {
+                gathering.arrived.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(limit.min(LONGEST_GATHERING), all).await;
+    }
+
     async fn run_commits(self: Arc<Self>, core: Arc<Core>) {
         loop {
+            self.gather().await;
             let batch: Vec<Waiting> = {
                 let mut queue = lock(&self.queue);
                 if queue.waiting.is_empty() {
@@ -188,10 +249,12 @@ impl Handle {
         // The latest known version is good enough to begin with: when it is old, the swap is lost. Where others commit as well it mostly
         // is old, and to ask first costs less than to lose.
         let known = core.roots.get(&self.name);
-        let mut is_current = self.is_contended.load(Ordering::Relaxed);
+        let contended = self.contended.load(Ordering::Relaxed);
+        let mut is_current = contended > 0;
         let mut base = if is_current { self.fetch(core).await.map_err(failed)? } else { known.clone() };
         let has_changed = base.as_ref().map(|b| b.root.version) != known.map(|k| k.root.version);
-        self.is_contended.store(is_current && has_changed, Ordering::Relaxed);
+        let contended = if is_current && has_changed { CONTENDED } else { contended.saturating_sub(1) };
+        self.contended.store(contended, Ordering::Relaxed);
         loop {
             if base.is_none() && !is_current {
                 base = self.fetch(core).await.map_err(failed)?;
@@ -239,8 +302,10 @@ impl Handle {
                 }
                 Err(e) => return Err(failed(e)),
             }
-            // Lost, or its answer was. The root knows, unless too many commits came after.
-            self.is_contended.store(true, Ordering::Relaxed);
+            // Lost, or its answer was. The root knows, unless too many commits came after. It is read after the pause: what was read
+            // before would be old by then, and the next swap lost again.
+            self.contended.store(CONTENDED, Ordering::Relaxed);
+            backoff.pause(core).await;
             base = self.look_up(core, &mut backoff).await?;
             is_current = true;
             let outcome = landed(base.as_ref(), attempts)?;
@@ -248,7 +313,6 @@ impl Handle {
             if let Some(answers) = outcome.answers {
                 return Ok(answers);
             }
-            backoff.pause(core).await;
         }
     }
 
@@ -270,11 +334,14 @@ impl Handle {
     async fn swap_root(&self, core: &Core, known: Option<&wharf_store::ETag>, draft: Root) -> StoreResult<bool> {
         let key = Key::Root(self.name.clone());
         let (path, bytes) = (key.to_string(), record::encode(&key, &draft)?);
+        let begin = Instant::now();
         let put = match known {
             _ if core.broken(Break::Unconditional) => Put::Done(core.records.put(&path, bytes).await?),
             Some(etag) => core.records.put_if_match(&path, bytes, etag).await?,
             None => core.records.put_if_absent(&path, bytes).await?,
         };
+        let took = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.gathering.swap_micros.store(took, Ordering::Relaxed);
         let Put::Done(etag) = put else { return Ok(false) };
         self.remember(core, &CachedRoot { etag, root: Arc::new(draft) });
         Ok(true)

@@ -1,6 +1,6 @@
 //! One repository at one replica: strict reads that are joined, and the queue of its group commit.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::FutureExt as _;
@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, Shared};
 use wharf_oci::RepositoryName;
 use wharf_store::{Changed, ETag, Record, StoreError, StoreResult};
 
-use super::commit::Queue;
+use super::commit::{Gathering, Queue};
 use super::root::Root;
 use super::view::View;
 use crate::breaks::Break;
@@ -38,8 +38,9 @@ pub(crate) struct Handle {
     pub(crate) name: RepositoryName,
     reads: Mutex<Reads>,
     pub(super) queue: Mutex<Queue>,
-    /// Whether others commit to the repository too, as far as the last batch saw.
-    pub(super) is_contended: AtomicBool,
+    /// Above zero while others commit to the repository too, as far as the last batches saw.
+    pub(super) contended: AtomicU32,
+    pub(super) gathering: Gathering,
 }
 
 impl Handle {
@@ -50,7 +51,8 @@ impl Handle {
                 name: name.clone(),
                 reads: Mutex::default(),
                 queue: Mutex::default(),
-                is_contended: AtomicBool::new(false),
+                contended: AtomicU32::new(0),
+                gathering: Gathering::default(),
             }))
         });
         match made {

@@ -8,7 +8,7 @@ mod segment;
 mod tree;
 mod view;
 
-pub(crate) use commit::{Change, Committed, Push, Refusal, Removal, TagPush};
+pub(crate) use commit::{Change, Committed, Expected, Push, Refusal, Removal, TagPush};
 pub(crate) use entry::{ManifestEntry, ReferrerEntry};
 pub(crate) use handle::{CachedRoot, Handle};
 pub(crate) use segment::Segment;
