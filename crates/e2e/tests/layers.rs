@@ -10,12 +10,13 @@ use serde_json::Value;
 use wharf_e2e::tools;
 
 /// Which crates of the workspace a crate may import.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
+    ("wharf-filebytes", &[]),
     ("wharf-oci", &[]),
-    ("wharf-store", &["wharf-oci"]),
+    ("wharf-store", &["wharf-oci", "wharf-filebytes"]),
     ("wharf-auth", &["wharf-oci"]),
     ("wharf-registry", &["wharf-oci", "wharf-store"]),
-    ("wharf-http", &["wharf-oci", "wharf-auth", "wharf-registry"]),
+    ("wharf-http", &["wharf-oci", "wharf-filebytes", "wharf-auth", "wharf-registry"]),
     ("wharf", &["wharf-oci", "wharf-store", "wharf-auth", "wharf-registry", "wharf-http"]),
     ("wharf-sim", &["wharf-oci", "wharf-store", "wharf-registry"]),
 ];

@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+#[cfg(target_os = "linux")]
+use crate::sendfile;
+
 /// How an HTTP/2 connection begins. Until it is known whether this one does, no other timer runs.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -79,9 +82,7 @@ impl AsyncRead for Io {
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.watch(cx, polled)
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -90,7 +91,14 @@ impl AsyncWrite for Io {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        #[cfg(target_os = "linux")]
+        let (from_file, bufs) = (sendfile::poll_send(&this.stream, cx, bufs), &bufs[..sendfile::copied(bufs)]);
+        #[cfg(not(target_os = "linux"))]
+        let from_file = None;
+        let polled = match from_file {
+            Some(polled) => polled,
+            None => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
+        };
         this.watch(cx, polled)
     }
 

@@ -19,6 +19,8 @@ mod query;
 mod request;
 mod router;
 mod routes;
+#[cfg(target_os = "linux")]
+mod sendfile;
 mod server;
 mod tls;
 

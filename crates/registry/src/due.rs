@@ -23,7 +23,13 @@ pub(crate) enum Due {
     /// A push of a manifest: if it never became part of the root, or no longer is, its holds and its bytes go.
     Push { repository: RepositoryName, manifest: Digest, push: Id, generation: Generation, blobs: Vec<Digest> },
     /// An upload session that may have expired, or has ended and left parts behind.
-    Upload { repository: RepositoryName, upload: Family },
+    Upload {
+        repository: RepositoryName,
+        upload: Family,
+        /// A collector has looked and found no record of the session, which may have been still to come.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        missed: bool,
+    },
     /// Segments that the root may never have named, or may name no more, once it has this version.
     Segments { repository: RepositoryName, version: u64, ids: Vec<Id> },
 }
@@ -38,6 +44,13 @@ pub(crate) struct Place {
 impl Place {
     fn key(self) -> Key {
         Key::Due(self.time, self.id)
+    }
+}
+
+impl Due {
+    /// The entry of an upload session.
+    pub(crate) const fn upload(repository: RepositoryName, upload: Family) -> Self {
+        Self::Upload { repository, upload, missed: false }
     }
 }
 

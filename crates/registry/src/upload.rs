@@ -99,7 +99,7 @@ impl Repository {
     pub async fn start_upload(&self, algorithm: Algorithm) -> Result<UploadId> {
         let core = &*self.core;
         let (upload, begun) = (core.family(), core.now());
-        due::put(core, Due::Upload { repository: self.name.clone(), upload: upload.clone() }).await?;
+        due::put(core, Due::upload(self.name.clone(), upload.clone())).await?;
         let state = SessionState::Open { offset: 0, hash: algorithm.hasher().save(), written: None };
         let session = Session::new(core.id(), begun, state);
         record::create(core.records.as_ref(), &self.session_key(&upload), &session).await?;
@@ -232,7 +232,7 @@ impl Repository {
     /// first one off before the session's record was there.
     async fn keep_due(&self, upload: &UploadId, touched: Seconds) -> Result<()> {
         if self.core.now() >= touched + self.core.options.grace.as_secs() / 2 {
-            due::put(&self.core, Due::Upload { repository: self.name.clone(), upload: upload.clone() }).await?;
+            due::put(&self.core, Due::upload(self.name.clone(), upload.clone())).await?;
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ pub(crate) async fn work(core: &Arc<Core>, due: &Due) -> Result<Outcome> {
         Due::Push { repository, manifest, push, generation, blobs } => {
             push::collect(core, repository, &push::Unfinished { manifest, push: *push, generation, blobs }).await
         }
-        Due::Upload { repository, upload } => upload::collect(core, repository, upload).await,
+        Due::Upload { repository, upload, missed } => upload::collect(core, repository, upload, *missed).await,
         Due::Segments { repository, version, ids } => push::collect_segments(core, repository, *version, ids).await,
     }
 }

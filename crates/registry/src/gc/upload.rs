@@ -16,11 +16,25 @@ use crate::registry::Repository;
 use crate::upload::{Session, SessionState};
 
 /// Looks at a session.
-pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, upload: &Family) -> Result<Outcome> {
+///
+/// Its entry comes before its record, and is due at once where the clock of whoever began it is late. So an entry without a record
+/// is looked at once more after a grace time of this replica's clock; `missed` says that this is that look.
+pub(crate) async fn collect(
+    core: &Arc<Core>,
+    repository: &RepositoryName,
+    upload: &Family,
+    missed: bool,
+) -> Result<Outcome> {
     let repository = Repository { core: core.clone(), name: repository.clone() };
     let cell = match repository.load_session(upload).await {
         Ok(cell) => cell,
-        Err(Error::UploadUnknown) => return Ok(Outcome::Finished),
+        Err(Error::UploadUnknown) => {
+            if !missed {
+                let again = Due::Upload { repository: repository.name, upload: upload.clone(), missed: true };
+                due::put(core, again).await?;
+            }
+            return Ok(Outcome::Finished);
+        }
         Err(e) => return Err(e),
     };
     let until = cell.value.touched + core.options.grace.as_secs();

@@ -1,87 +1,144 @@
-//! Reading a range of a file: a small one at once, a large one in blocks with one read ahead.
+//! Reading a range of a file: a small one at once, a large one in windows of the file that nobody copies (see [`wharf_filebytes`]).
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::task::JoinHandle;
 
+use super::blocking;
 use super::error::Fault;
-use crate::{DataStream, Generation, StoreError, StoreResult};
+use crate::{DataStream, Generation, StoreError};
 
 /// A range of up to so many bytes is read at once.
 const AT_ONCE: u64 = 256 << 10;
-/// The size of a block of a larger one, in bytes.
-const BLOCK: u64 = 256 << 10;
+/// The size of a window of a larger one, in bytes.
+const WINDOW: u64 = 512 << 10;
+/// How far ahead the system is asked to read, in bytes.
+const AHEAD: u64 = 4 << 20;
 
-/// A file being read, at the place where the next block begins.
+/// A file being read, at the place where the next window begins.
 #[derive(Debug)]
 struct Reading {
-    file: File,
-    rest: u64,
+    file: Arc<File>,
+    offset: u64,
+    end: u64,
+    /// Up to where the system was asked to read.
+    asked: u64,
 }
 
-/// A block and what comes behind it.
-type Block = (Bytes, Reading);
-
-/// The first block of a range. It waits for the disk.
-pub(super) fn begin(mut file: File, range: &Range<u64>) -> Result<FirstBlock, Fault> {
-    file.seek(SeekFrom::Start(range.start))?;
-    let rest = range.end.saturating_sub(range.start);
-    let reading = Reading { file, rest };
-    let size = if rest <= AT_ONCE { AT_ONCE } else { BLOCK };
-    reading.next(size).map(FirstBlock)
+/// The first bytes of a range. It waits for the disk.
+pub(super) fn begin(file: File, range: &Range<u64>) -> Result<FirstBytes, Fault> {
+    // What lies behind the end of the file must not be mapped.
+    let end = range.end.min(file.metadata()?.len());
+    let mut reading = Reading { file: Arc::new(file), offset: range.start, end, asked: range.start };
+    let len = end.saturating_sub(range.start);
+    let bytes = if len <= AT_ONCE {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        reading.file.read_exact_at(&mut bytes, range.start)?;
+        reading.offset += len;
+        bytes.into()
+    } else {
+        reading.fetch()?;
+        reading.window()?
+    };
+    Ok(FirstBytes { bytes, rest: reading })
 }
 
-/// What [`begin`] has read.
+/// What [`begin`] has read, and what comes behind it.
 #[derive(Debug)]
-pub(super) struct FirstBlock(Block);
+pub(super) struct FirstBytes {
+    bytes: Bytes,
+    rest: Reading,
+}
 
 impl Reading {
-    /// Reads a block; an empty one at the end of the file.
-    fn next(mut self, most: u64) -> Result<Block, Fault> {
-        let size = self.rest.min(most);
-        let mut block = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        let read = (&mut self.file).take(size).read_to_end(&mut block)? as u64;
-        self.rest = if read < size { 0 } else { self.rest - size };
-        Ok((block.into(), self))
+    fn len(&self) -> u64 {
+        self.end.saturating_sub(self.offset).min(WINDOW)
     }
 
-    fn ahead(self) -> JoinHandle<Result<Block, Fault>> {
-        tokio::task::spawn_blocking(move || self.next(BLOCK))
+    /// The next window. Whoever reads or sends it waits for the disk, unless it [is there](Self::is_there).
+    fn window(&mut self) -> std::io::Result<Bytes> {
+        let len = self.len();
+        let bytes = wharf_filebytes::map(&self.file, self.offset, usize::try_from(len).unwrap_or(0))?;
+        self.offset += len;
+        Ok(bytes)
+    }
+
+    /// Whether the system has the last page of the next window in memory. It reads ahead in order, so that the others mostly are too.
+    #[cfg(target_os = "linux")]
+    fn is_there(&self) -> bool {
+        use std::io::IoSliceMut;
+
+        use rustix::io::{ReadWriteFlags, preadv2};
+
+        let mut byte = [0];
+        let last = self.offset + self.len() - 1;
+        let read = preadv2(&self.file, &mut [IoSliceMut::new(&mut byte)], last, ReadWriteFlags::NOWAIT);
+        read.is_ok_and(|n| n == 1)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    const fn is_there(&self) -> bool {
+        false
+    }
+
+    /// Waits until the next window is in memory, and has the system read on behind it.
+    fn fetch(&mut self) -> std::io::Result<()> {
+        self.ask();
+        let last = self.offset + self.len() - 1;
+        self.file.read_exact_at(&mut [0], last)
+    }
+
+    /// Asks the system to read ahead. It does not wait; that it cannot is no matter.
+    #[cfg(target_os = "linux")]
+    fn ask(&mut self) {
+        use std::num::NonZeroU64;
+
+        use rustix::fs::{Advice, fadvise};
+
+        if self.asked < self.end && self.asked < self.offset + AHEAD / 2 {
+            let begin = self.asked.max(self.offset);
+            self.asked = (self.offset + AHEAD).min(self.end);
+            let _ = fadvise(&self.file, begin, NonZeroU64::new(self.asked - begin), Advice::WillNeed);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    const fn ask(&mut self) {}
+
+    /// The next window, once it is in memory.
+    async fn next(mut self) -> Result<(Bytes, Self), Fault> {
+        if self.is_there() {
+            self.ask();
+        } else {
+            self = blocking(move || {
+                self.fetch()?;
+                Ok(self)
+            })
+            .await?;
+        }
+        let bytes = self.window()?;
+        Ok((bytes, self))
     }
 }
 
-impl FirstBlock {
-    /// The first block and all that follow. The next one is being read while one is with the caller.
+impl FirstBytes {
+    /// The first bytes and all that follow.
     pub(super) fn stream(self, generation: Generation) -> DataStream {
-        let (bytes, reading) = self.0;
-        let first = (!bytes.is_empty()).then_some(Ok(bytes));
-        if reading.rest == 0 {
-            return futures::stream::iter(first).boxed();
-        }
-        let rest = futures::stream::unfold(Some(reading.ahead()), move |under_way| {
+        let first = (!self.bytes.is_empty()).then_some(Ok(self.bytes));
+        let rest = futures::stream::unfold(Some(self.rest), move |reading| {
             let generation = generation.clone();
             async move {
-                let (item, next) = arrived(under_way?.await, &generation);
-                Some((item, next))
+                let reading = reading.filter(|reading| reading.offset < reading.end)?;
+                Some(match reading.next().await {
+                    Ok((bytes, reading)) => (Ok(bytes), Some(reading)),
+                    Err(fault) => (Err(StoreError::from(fault.of("read", &generation))), None),
+                })
             }
         });
         futures::stream::iter(first).chain(rest).boxed()
-    }
-}
-
-fn arrived(
-    block: Result<Result<Block, Fault>, tokio::task::JoinError>,
-    generation: &Generation,
-) -> (StoreResult<Bytes>, Option<JoinHandle<Result<Block, Fault>>>) {
-    match block.map_err(Fault::from).and_then(|block| block) {
-        Ok((bytes, reading)) => {
-            let next = (reading.rest > 0).then(|| reading.ahead());
-            (Ok(bytes), next)
-        }
-        Err(fault) => (Err(StoreError::from(fault.of("read", generation))), None),
     }
 }

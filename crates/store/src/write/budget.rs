@@ -1,6 +1,7 @@
 //! The memory that all writers of a process share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +23,8 @@ const SMALL_LEAST: u64 = 8;
 ///
 /// A part of them is for writers that hold little yet, so that small blobs, which are most of all, pass the large
 /// ones. A writer that grows takes its whole holding at once and waits with the small one in its hand; one that has its
-/// whole holding never waits for more. So no two writers wait for each other.
+/// whole holding never waits for more. So no two writers wait for each other. While others wait, a writer gives its whole
+/// holding back after each part and waits for its next turn, so that all go on and none is refused because others are long.
 #[derive(Debug)]
 pub struct Budget {
     small: Pool,
@@ -33,6 +35,7 @@ pub struct Budget {
 struct Pool {
     permits: Arc<Semaphore>,
     grains: u32,
+    waiting: AtomicUsize,
 }
 
 /// Memory that a writer holds. Dropping it frees it.
@@ -64,6 +67,17 @@ impl Budget {
     #[must_use]
     pub fn free(&self) -> u64 {
         (self.small.permits.available_permits() + self.whole.permits.available_permits()) as u64 * GRAIN
+    }
+
+    /// How many writers wait for memory.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.small.waiting.load(Ordering::Relaxed) + self.whole.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether others wait for what a whole holding takes.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.whole.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Memory for a writer that holds nothing and wants to buffer `now`, of at most `most` later.
@@ -102,13 +116,33 @@ impl Holding {
     }
 }
 
+/// Counts a writer among those that wait, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Pool {
     fn new(grains: u64) -> Self {
         let grains = u32::try_from(grains).unwrap_or(u32::MAX).min(u32::MAX >> 3);
-        Self { permits: Arc::new(Semaphore::new(grains as usize)), grains }
+        Self { permits: Arc::new(Semaphore::new(grains as usize)), grains, waiting: AtomicUsize::new(0) }
     }
 
     async fn wait(&self, bytes: u64) -> StoreResult<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.permits.clone().try_acquire_many_owned(self.grains_of(bytes)) {
+            return Ok(permit);
+        }
+        let _counted = Counted::new(&self.waiting);
         let wait = self.permits.clone().acquire_many_owned(self.grains_of(bytes));
         match tokio::time::timeout(PATIENCE, wait).await {
             Ok(Ok(permit)) => Ok(permit),

@@ -115,8 +115,12 @@ impl Writer {
         self.buffered.push(bytes);
         while self.buffered_len + self.state.pieces_len() >= self.part_size + self.limits.min {
             self.take_in_pieces(0).await?;
-            let part = self.cut(self.part_size);
-            self.send(part).await?;
+            if self.budget.is_wanted() {
+                self.give_turn().await?;
+            } else {
+                let part = self.cut(self.part_size);
+                self.send(part).await?;
+            }
         }
         self.is_broken = false;
         Ok(())
@@ -192,6 +196,15 @@ impl Writer {
             Some(upload) => self.data.sync(&upload.generation, &upload.id).await,
             None => Ok(()),
         }
+    }
+
+    /// Sends all that is buffered as one part, and gives the memory back to those that wait for it. It comes back last in their queue.
+    ///
+    /// Nothing is held back for the last part to be large enough: should the chunk end within the smallest part, its rest is a piece.
+    async fn give_turn(&mut self) -> StoreResult<()> {
+        self.send_rest().await?;
+        self.held = None;
+        Ok(())
     }
 
     /// Cuts the first bytes off the buffer.

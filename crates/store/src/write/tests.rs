@@ -208,6 +208,30 @@ async fn small_writers_pass_large_ones() {
     assert_eq!(budget.free(), budget.total());
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_writers_take_turns() {
+    const EACH: usize = 100 << 10;
+    let limits = PartLimits { min: 4 << 10, target: 8 << 10, ..LIMITS };
+    let store = Arc::new(MemoryStore::with_limits(limits));
+    // Room for two of eight.
+    let budget = Arc::new(Budget::new(24 << 10));
+    let ends = (0..8).map(|n| {
+        let mut writer = Writer::new(store.clone(), budget.clone(), Family::new(n), None, || 1);
+        tokio::spawn(async move {
+            for frame in pattern(EACH).chunks(1000) {
+                writer.push(Bytes::copy_from_slice(frame)).await.expect("its turn comes");
+                // Slower than the others would wait for: each upload takes longer than a writer's patience.
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            writer.finish().await.expect("a state")
+        })
+    });
+    for end in ends.collect::<Vec<_>>() {
+        assert_eq!(read(&*store, &end.await.expect("a writer")).await, pattern(EACH));
+    }
+    assert_eq!(budget.free(), budget.total());
+}
+
 #[tokio::test]
 async fn parts_grow_within_the_budget() {
     assert_eq!(part_size(LIMITS, u64::MAX, 1), 80);
