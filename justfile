@@ -42,3 +42,9 @@ run *arguments:
 # Every parser against made-up input, some seconds each.
 fuzz seconds="60":
     tools/fuzz {{seconds}}
+
+# What is shipped, made and used: the container image, the Debian package, the chart on real nodes.
+ship:
+    tools/image --test --sbom
+    tools/deb --test
+    tools/k8s/test

@@ -74,6 +74,16 @@ async fn balancers_accept_their_configurations() {
         }
         tools::run(&mut check);
     }
+
+    let text = std::fs::read_to_string(deploy.join("nginx/wharf.conf")).unwrap();
+    let text = text.replace("/etc/nginx/certs", &lab.directory("tls").display().to_string());
+    let site =
+        lab.file("wharf.conf", &text.replace("registry.key", "key.pem").replace("registry.pem", "certificate.pem"));
+    let pid = lab.path().join("pid");
+    let whole =
+        format!("events {{}}\npid {};\nerror_log stderr;\nhttp {{ include {}; }}\n", pid.display(), site.display());
+    let config = lab.file("nginx.conf", &whole);
+    tools::run(Command::new(tools::find("nginx")).arg("-t").arg("-c").arg(&config));
 }
 
 /// A key with its certificate in one file, as HAProxy reads them.
