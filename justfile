@@ -28,6 +28,7 @@ soak:
     WHARF_E2E_KILLS=200 tools/test e2e --test kill9
     WHARF_E2E_MANIFESTS=100000 WHARF_E2E_MANY_TAGS=50000 tools/test e2e --test startup
     WHARF_E2E_MALFORMED=100000 tools/test e2e --test malformed
+    WHARF_E2E_ROUNDS=20 tools/test e2e --test rolling
     WHARF_E2E_TAGS=5000 tools/test e2e --test tags_race
 
 # Licences, banned crates and sources of all dependencies.

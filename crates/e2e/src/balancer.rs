@@ -27,7 +27,23 @@ impl Balancer {
         let config = lab.file("haproxy.cfg", &configuration(&port.address(), replicas));
         let mut command = Command::new(tools::find("haproxy"));
         command.arg("-db").arg("-f").arg(&config);
-        let process = Process::start("HAProxy", &command, &lab.log("haproxy"));
+        Self::run(lab, &command, port, replicas.len()).await
+    }
+
+    /// Starts it in front of three `host:port`s as `deploy/haproxy/haproxy.cfg` says.
+    pub async fn shipped(lab: &Lab, replicas: &[String]) -> Self {
+        let (port, statistics) = (Port::claim(), Port::claim());
+        let mut command = Command::new(tools::find("haproxy"));
+        command.arg("-db").arg("-f").arg(tools::root().join("deploy/haproxy/haproxy.cfg"));
+        command.env("REGISTRY_BIND", port.address()).env("REGISTRY_STATS", statistics.address());
+        for (index, replica) in replicas.iter().enumerate() {
+            command.env(format!("REPLICA_{}", index + 1), replica);
+        }
+        Self::run(lab, &command, port, replicas.len()).await
+    }
+
+    async fn run(lab: &Lab, command: &Command, port: Port, replicas: usize) -> Self {
+        let process = Process::start("HAProxy", command, &lab.log("haproxy"));
         let mut balancer = Self { _process: process, port };
 
         let probe = reqwest::Client::builder()
@@ -43,7 +59,7 @@ impl Balancer {
             {
                 seen.insert(name.as_bytes().to_owned());
             }
-            seen.len() == replicas.len()
+            seen.len() == replicas
         })
         .await;
         balancer
