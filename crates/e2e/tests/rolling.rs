@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -134,7 +134,7 @@ impl Load {
 }
 
 /// Pushes images that were never there before, and pulls each back; answers what failed.
-fn push_and_pull(number: usize, place: &PathBuf, name: &str, stop: &AtomicBool, done: &AtomicUsize) -> Vec<String> {
+fn push_and_pull(number: usize, place: &Path, name: &str, stop: &AtomicBool, done: &AtomicUsize) -> Vec<String> {
     let mut failures = Vec::new();
     let crane = |arguments: &[&str]| {
         let outcome = tools::attempt(Command::new(tools::find("crane")).arg("--insecure").args(arguments));
