@@ -11,7 +11,8 @@ use crate::content::{self, Content};
 
 /// Media type of an image manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Media type of an image index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
@@ -104,6 +105,13 @@ pub fn small_manifest(name: &str) -> Bytes {
         })
         .to_string(),
     )
+}
+
+/// An index that lists nothing, different for each `name`: the manifest that takes the least to push.
+#[must_use]
+pub fn empty_index(name: &str) -> Bytes {
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "annotations": {"test.name": name}});
+    Bytes::from(index.to_string())
 }
 
 /// A descriptor of some bytes.

@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use wharf_e2e::content::digest;
-use wharf_e2e::image::{MANIFEST, small_manifest};
+use wharf_e2e::image::{INDEX, MANIFEST, empty_index, small_manifest};
 use wharf_e2e::proxy::Traffic;
 use wharf_e2e::registry::Cluster;
 use wharf_e2e::{Client, Lab, say, scale};
 
-const WRITERS: usize = 16;
+const WRITERS: usize = 64;
 const REPOSITORIES: usize = 20;
 
 /// Bytes both ways that a start may move, whatever the bucket holds.
@@ -68,11 +68,8 @@ async fn restart(cluster: &mut Cluster) -> (Duration, Traffic) {
     (time, cluster.proxy.traffic().since(before))
 }
 
-/// Pushes small manifests, each under a tag of its own, several at once.
+/// Pushes manifests, each under a tag of its own, several at once.
 async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> String) {
-    for index in 0..count.min(REPOSITORIES) {
-        client.push_blob(&repository(index), "{}").await;
-    }
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let client = client.clone();
@@ -80,7 +77,7 @@ async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> Strin
             tokio::spawn(async move {
                 for (index, repository) in work {
                     let tag = format!("tag-{index}");
-                    client.push_manifest(&repository, &tag, MANIFEST, small_manifest(&tag)).await;
+                    client.push_manifest(&repository, &tag, INDEX, empty_index(&tag)).await;
                 }
             })
         })
