@@ -246,8 +246,8 @@ impl Handle {
         attempts: &mut Vec<Attempt>,
     ) -> Result<Vec<Answer>, Refusal> {
         let mut backoff = Backoff::new();
-        // The latest known version is good enough to begin with: when it is old, the swap is lost. Where others commit as well it mostly
-        // is old, and to ask first costs less than to lose.
+        // The latest known version, or none, is good enough to begin with: when it is old, the swap is lost. Where others commit as well
+        // it mostly is old, and to ask first costs less than to lose.
         let known = core.roots.get(&self.name);
         let contended = self.contended.load(Ordering::Relaxed);
         let mut is_current = contended > 0;
@@ -256,10 +256,6 @@ impl Handle {
         let contended = if is_current && has_changed { CONTENDED } else { contended.saturating_sub(1) };
         self.contended.store(contended, Ordering::Relaxed);
         loop {
-            if base.is_none() && !is_current {
-                base = self.fetch(core).await.map_err(failed)?;
-                is_current = true;
-            }
             let known = base.as_ref().map(|b| b.etag.clone());
             let mut draft = base.as_ref().map_or_else(Root::default, |b| Root::clone(&b.root));
             let mut answers = Vec::with_capacity(changes.len());
