@@ -110,6 +110,10 @@ pub(crate) enum Key {
 impl Key {
     pub(crate) const ROOTS: &str = "repo/";
     pub(crate) const DUE: &str = "due/";
+    pub(crate) const BLOBS: &str = "blob/";
+    pub(crate) const HOLDS: &str = "hold/";
+    pub(crate) const UPLOADS: &str = "upload/";
+    pub(crate) const SEGMENTS: &str = "segment/";
 
     pub(crate) fn holds(digest: &Digest) -> String {
         format!("hold/{}/", Dashed(digest))

@@ -13,6 +13,7 @@ mod core;
 mod due;
 mod env;
 mod error;
+pub mod fsck;
 mod gc;
 mod hold;
 mod inspect;

@@ -4,7 +4,7 @@
 //! step is a swap of the record that was looked at, so that doing it twice is harmless. The proof is in `docs/ARCHITECTURE.md`.
 
 mod blob;
-mod judge;
+pub(crate) mod judge;
 mod list;
 mod push;
 mod upload;

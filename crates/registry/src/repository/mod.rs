@@ -9,7 +9,7 @@ mod tree;
 mod view;
 
 pub(crate) use commit::{Change, Committed, Expected, Push, Refusal, Removal, TagPush};
-pub(crate) use entry::{ManifestEntry, ReferrerEntry};
+pub(crate) use entry::{Entry, EntryKey, ManifestEntry, ReferrerEntry};
 pub(crate) use handle::{CachedRoot, Handle};
 pub(crate) use segment::Segment;
 pub use tree::Shape;

@@ -58,6 +58,11 @@ impl View {
             .collect()
     }
 
+    /// At most `limit` entries of any kind after the key `after`, in order.
+    pub(crate) async fn entries(&self, after: Option<&str>, limit: usize) -> StoreResult<Vec<(EntryKey, Entry)>> {
+        tree::scan(&self.core, &self.name, &self.root, "", after, limit).await
+    }
+
     /// The ids of all segments of this version.
     pub(crate) async fn named_segments(&self) -> StoreResult<BTreeSet<Id>> {
         tree::named(&self.core, &self.name, &self.root).await
