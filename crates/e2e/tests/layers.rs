@@ -22,13 +22,14 @@ const LAYERS: [(&str, &[&str]); 8] = [
 ];
 
 /// Which crates of the workspace may import a foreign library.
-const KEPT_INSIDE: [(&str, &[&str]); 5] = [
+const KEPT_INSIDE: [(&str, &[&str]); 6] = [
     ("object_store", &["wharf-store"]),
     ("redb", &["wharf-store"]),
     // The harness is a client.
     ("reqwest", &["wharf-store", "wharf-auth", "wharf-e2e"]),
     ("hyper", &["wharf-http"]),
     ("hyper-util", &["wharf-http"]),
+    ("indicatif", &["wharf"]),
 ];
 
 #[test]

@@ -466,6 +466,14 @@ pub struct State {
     pub summary: Summary,
 }
 
+impl State {
+    /// Whether the walk has not begun.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.phase == Phase::default() && self.after.is_none()
+    }
+}
+
 /// What a walk says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

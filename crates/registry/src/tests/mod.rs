@@ -2,6 +2,7 @@
 
 mod blobs;
 mod collect;
+mod fsck;
 mod manifests;
 mod segments;
 

@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod fsck;
 mod output;
 mod serve;
 mod verify;
@@ -34,6 +35,8 @@ enum Command {
     Verify(verify::Verify),
     /// Check that the store can do what a registry needs
     Doctor(doctor::Doctor),
+    /// Walk the whole registry: find what is lost, in danger, or left behind
+    Fsck(fsck::Fsck),
     /// Print the version
     Version(version::Version),
     /// Print a completion script for a shell
@@ -61,6 +64,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Fsck(command) => command.run(),
         Command::Version(command) => command.run(),
         Command::Completions(command) => command.run(),
     }
