@@ -10,6 +10,7 @@ pub mod env;
 pub mod model;
 pub mod scheduler;
 pub mod store;
+mod walk;
 pub mod work;
 pub mod world;
 

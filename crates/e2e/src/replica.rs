@@ -82,6 +82,12 @@ impl Replica {
         self.port.address()
     }
 
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> &std::path::Path {
+        &self.config
+    }
+
     /// Kills it (SIGKILL).
     pub fn kill(&mut self) {
         self.process.kill();

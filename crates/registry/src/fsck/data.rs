@@ -177,10 +177,10 @@ impl Walk {
         })
         .await;
         match unread {
-            Ok(unread) => match unread.entries.first() {
-                Some((key, problem)) => batch.blind = Some(format!("{key}: {problem}")),
-                None => {}
-            },
+            Ok(unread) => {
+                let first = unread.entries.first().map(|(key, problem)| format!("{key}: {problem}"));
+                batch.blind = batch.blind.take().or(first);
+            }
             Err(e) => batch.blind = Some(unreadable(e)?),
         }
         Ok(())

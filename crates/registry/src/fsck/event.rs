@@ -308,7 +308,7 @@ impl Kind {
         }
     }
 
-    /// What a person can do where no repair is.
+    /// What a person can do, or should know, where no repair is.
     #[must_use]
     pub const fn advice(&self) -> Option<&'static str> {
         match self {
@@ -320,6 +320,7 @@ impl Kind {
                 Some("bring the bytes back from a backup, under the same id in data/")
             }
             Self::SegmentLost { .. } | Self::Unreadable { .. } => Some("bring the record back from a backup"),
+            Self::StrayData { .. } => Some("kept, since it may be what is left of something that is lost"),
             _ => None,
         }
     }
@@ -433,6 +434,8 @@ pub struct Summary {
     pub checked: BTreeMap<Phase, u64>,
     /// How many findings there are of each kind.
     pub findings: BTreeMap<String, u64>,
+    /// How many of them say that something is lost.
+    pub lost: u64,
     /// Bytes that were read and hashed.
     pub bytes: u64,
     /// What could not be judged, and why.

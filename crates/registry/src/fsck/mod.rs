@@ -248,14 +248,17 @@ impl Run<'_> {
             self.state.summary.skipped += 1;
             self.walk.say(Event::Skipped { reason }).await;
         }
+        let has_found = !looked.findings.is_empty();
         for kind in looked.findings {
             *self.state.summary.findings.entry(kind.name().to_owned()).or_default() += 1;
-            let finding = self.walk.treat(kind).await;
+            self.state.summary.lost += u64::from(kind.severity() == Severity::Lost);
+            let finding = self.walk.treat(kind, self.state.summary.lost == 0).await;
             self.walk.say(Event::Finding(finding)).await;
         }
         self.state.suspects.extend(looked.suspects);
         let is_over = matches!(to, To::End);
-        let is_due = is_over || self.said.elapsed() >= BEAT;
+        // What was found is not found again by whoever goes on from here.
+        let is_due = is_over || has_found || self.said.elapsed() >= BEAT;
         if is_due {
             let share = if is_over { Some(1.0) } else { share };
             self.walk.say(Event::Progress(self.walk.progress(&self.state, share))).await;

@@ -7,7 +7,7 @@
 //! - Data and unfinished uploads that nothing names are deleted: see `data` and `unfinished` for why nothing can come to name them. No
 //!   work-list entry could say more, since a collector would have to walk everything again.
 //!
-//! What is lost cannot be made again. It is reported, and left as it is.
+//! What is lost cannot be made again. It is reported, and left as it is; and data that nothing names are then left as well.
 
 use std::collections::BTreeSet;
 
@@ -23,11 +23,13 @@ use crate::key::{Holder, Id, Key};
 use crate::pull;
 
 impl Walk {
-    /// Makes a finding of what is wrong, and repairs it if that is asked for.
-    pub(super) async fn treat(&self, kind: Kind) -> Finding {
+    /// Makes a finding of what is wrong, and repairs it if that is asked for. Where something is lost, data that nothing names stay: they
+    /// may be all that is left of it.
+    pub(super) async fn treat(&self, kind: Kind, is_whole: bool) -> Finding {
         let severity = kind.severity();
         let repair = match self.options.repair {
             false => Repair::Open,
+            true if !is_whole && matches!(kind, Kind::StrayData { .. }) => Repair::Manual,
             true => match self.repair(&kind).await {
                 Ok(repair) => repair,
                 Err(e) => {

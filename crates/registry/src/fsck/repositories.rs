@@ -87,7 +87,8 @@ impl Walk {
                 // The segment may have been replaced since the root was read; if two versions name it, it was not.
                 Err(Error::Store(StoreError::NotFound { what })) => {
                     if missing.as_ref() == Some(&what) {
-                        let kind = Kind::SegmentLost { repository: name.clone(), problem: format!("{what} is missing") };
+                        let kind =
+                            Kind::SegmentLost { repository: name.clone(), problem: format!("{what} is missing") };
                         looked.findings.push(kind);
                         return Ok((looked, None));
                     }

@@ -31,7 +31,8 @@ impl Walk {
             None => Default::default(),
         };
         let is_stray = |id: &Id| self.is_old(id.made()) && !named.contains(id);
-        let suspects = ids.into_iter().filter(is_stray).map(|id| Suspect::Segment { repository: repository.clone(), id });
+        let suspects =
+            ids.into_iter().filter(is_stray).map(|id| Suspect::Segment { repository: repository.clone(), id });
         Ok(Looked { suspects: suspects.collect(), ..Looked::default() })
     }
 }

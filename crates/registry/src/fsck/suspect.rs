@@ -78,9 +78,7 @@ fn claims(due: &Due) -> Vec<Claim> {
         Due::Lease { digest, id, .. } => vec![Claim::Lease(*id), Claim::Blob(digest.clone())],
         Due::Push { push, .. } => vec![Claim::Push(*push)],
         Due::Upload { upload, .. } => vec![Claim::Upload(upload.clone())],
-        Due::Segments { repository, ids, .. } => {
-            ids.iter().map(|id| Claim::Segment(repository.clone(), *id)).collect()
-        }
+        Due::Segments { repository, ids, .. } => ids.iter().map(|id| Claim::Segment(repository.clone(), *id)).collect(),
     }
 }
 
@@ -211,8 +209,7 @@ impl Walk {
                         None => true,
                     }
                 };
-                Ok(is_there
-                    .then(|| Kind::StraySegment { repository: repository.clone(), segment: id.to_string() }))
+                Ok(is_there.then(|| Kind::StraySegment { repository: repository.clone(), segment: id.to_string() }))
             }
             Suspect::Session { repository, upload, etag } => {
                 let key = Key::Upload(repository.clone(), upload.clone());

@@ -47,9 +47,7 @@ impl Walk {
     async fn still_unfinished(&self, upload: UnfinishedUpload) -> Result<Looked> {
         let now = self.core.data.unfinished(upload.generation.as_str()).await?;
         Ok(match now.contains(&upload) {
-            true => {
-                Looked::finding(Kind::StrayUpload { generation: upload.generation, upload: upload.upload })
-            }
+            true => Looked::finding(Kind::StrayUpload { generation: upload.generation, upload: upload.upload }),
             false => Looked::default(),
         })
     }

@@ -243,7 +243,7 @@ async fn a_manifest_with_other_bytes_is_lost() {
 async fn a_blob_without_a_record_is_lost() {
     let scene = Scene::new().await;
     scene.remove(&Key::Blob(scene.layer.clone())).await;
-    // Nothing names its bytes any more; to delete them now would be the end of them.
+    // Nothing names its bytes any more; to delete them would be the end of them.
     let heard = walk(scene.registry(), SMALL).await;
     assert_eq!(heard.kinds(), BTreeMap::from([("blob-lost", 1), ("stray-data", 1)]));
     let lost = heard.findings.iter().find(|finding| finding.severity == Severity::Lost).expect("a loss");
@@ -254,6 +254,10 @@ async fn a_blob_without_a_record_is_lost() {
         state: "absent".to_owned(),
     };
     assert_eq!(lost.kind, expected);
+    let data = scene.store().generations();
+    let heard = walk(scene.registry(), REPAIR).await;
+    assert!(heard.findings.iter().all(|finding| finding.repair == Repair::Manual), "{heard:#?}");
+    assert_eq!(scene.store().generations(), data, "what is left of it is kept");
 }
 
 #[tokio::test]
@@ -312,7 +316,8 @@ async fn a_segment_that_is_missing_is_lost_and_nothing_is_concluded_from_it() {
         let record = Records::get(&*cluster.store, &key).await.expect("a read").expect("a segment");
         delete_record(&cluster.store, &key).await;
         let heard = walk(&cluster.replicas[0], REPAIR).await;
-        let is_lost = |finding: &Finding| matches!(&finding.kind, Kind::SegmentLost { problem, .. } if problem.contains(&key));
+        let is_lost =
+            |finding: &Finding| matches!(&finding.kind, Kind::SegmentLost { problem, .. } if problem.contains(&key));
         assert!(heard.findings.len() == 1 && is_lost(&heard.findings[0]), "{heard:#?}");
         assert_eq!(cluster.store.generations(), data, "nothing is deleted");
         put_record(&cluster.store, &key, record.value).await;
@@ -495,10 +500,10 @@ async fn a_busy_registry_is_not_accused() {
     for (number, registry) in replicas.iter().cloned().enumerate() {
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { work(&registry, number).await }));
     }
-    for registry in replicas.iter().take(2).cloned() {
-        let stop = stop.clone();
+    for registry in &replicas[..2] {
+        let (collector, stop) = (registry.collector(), stop.clone());
         tasks.spawn(async move {
-            registry.collector().run(Duration::from_millis(300), stop).await;
+            collector.run(Duration::from_millis(300), stop).await;
             None
         });
     }

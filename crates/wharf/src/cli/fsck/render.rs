@@ -1,7 +1,7 @@
 //! What a walk says, for people or for programs.
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use wharf_registry::fsck::{Event, Finding, Phase, Progress, Repair, Severity, Summary};
+use wharf_registry::fsck::{Event, Finding, Kind, Phase, Progress, Repair, Severity, Summary};
 
 use crate::cli::output;
 
@@ -83,12 +83,15 @@ impl Renderer {
             output::line("Nothing found.");
             return;
         }
-        output::line(format!("Findings: {}", summary.found()));
+        let lost = if summary.lost > 0 { format!(", {} of them LOSSES", summary.lost) } else { String::new() };
+        output::line(format!("Findings: {}{lost}", summary.found()));
         let rows: Vec<_> =
             summary.findings.iter().map(|(kind, count)| vec![kind.clone(), HumanCount(*count).to_string()]).collect();
         output::table(&rows);
         if self.queued > 0 {
-            output::line("What is queued is done by the collectors of running servers (storage.gc), within storage.gcInterval.");
+            output::line(
+                "What is queued is done by the collectors of running servers (storage.gc), within storage.gcInterval.",
+            );
         }
     }
 }
@@ -122,6 +125,8 @@ fn sentence(finding: &Finding) -> String {
         Repair::Moot => " [has changed meanwhile]".to_owned(),
         Repair::Manual => " [cannot be repaired here]".to_owned(),
     };
-    let advice = finding.kind.advice().map(|advice| format!("\n            {advice}")).unwrap_or_default();
+    let is_stray = matches!(finding.kind, Kind::StrayData { .. });
+    let advice = finding.kind.advice().filter(|_| !is_stray || finding.repair == Repair::Manual);
+    let advice = advice.map(|advice| format!("\n            {advice}")).unwrap_or_default();
     format!("{severity}  {}: {}{repair}{advice}", finding.kind.name(), finding.kind)
 }

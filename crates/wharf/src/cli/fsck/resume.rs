@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(resume.goes_on_in(), None);
         let state: State = serde_json::from_value(serde_json::json!({
             "phase": "blobs", "after": "blob/sha256-00", "open": [], "repositories": 1, "walked": 1, "suspects": [],
-            "summary": {"checked": {"blobs": 7}, "findings": {}, "bytes": 0, "skipped": 0},
+            "summary": {"checked": {"blobs": 7}, "findings": {}, "lost": 0, "bytes": 0, "skipped": 0},
         }))
         .expect("a state");
         resume.note(state).expect("a write");
