@@ -11,7 +11,7 @@
 //! What none of them names, and is still there after all of that, is nobody's and stays so: every writer of a name looks at the session
 //! or is fenced first. Where one of the names cannot be read, nothing is concluded.
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use wharf_oci::{Digest, RepositoryName};
 use wharf_store::{Family, Generation, StoreError, StoredData};
 
@@ -199,10 +199,11 @@ impl Walk {
             let page = self.list(Key::BLOBS, after.as_deref(), DATA_PAGE).await?;
             batch.see(foreign(&page.entries));
             let blobs: Vec<Digest> = digests(keys(&page.entries)).collect();
-            let loads = blobs.into_iter().map(|blob| async {
+            let load = |blob: Digest| async {
                 let loaded = blob_record::load(&self.core, &blob).await;
                 (blob, loaded)
-            });
+            };
+            let loads: Vec<_> = blobs.into_iter().map(|blob| load(blob).boxed()).collect();
             let mut loads = futures::stream::iter(loads).buffer_unordered(self.options.at_once.max(1));
             while let Some((blob, loaded)) = loads.next().await {
                 match loaded {

@@ -55,7 +55,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -117,13 +118,13 @@ impl Registry {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn fsck(
+    pub fn fsck(
         &self,
         options: FsckOptions,
         state: State,
         events: mpsc::Sender<Event>,
         stop: CancellationToken,
-    ) -> Result<Ended> {
+    ) -> BoxFuture<'static, Result<Ended>> {
         let walk = Walk {
             core: Arc::new(own_core(&self.core)),
             seen_live: Cache::new(REMEMBERED),
@@ -132,10 +133,13 @@ impl Registry {
             stop,
             bytes: AtomicU64::new(state.summary.bytes),
         };
-        let ended = Run { walk: &walk, state, said: Instant::now() }.go().await;
-        walk.core.tasks.close();
-        walk.core.tasks.wait().await;
-        ended
+        async move {
+            let ended = Run { walk: &walk, state, said: Instant::now() }.go().await;
+            walk.core.tasks.close();
+            walk.core.tasks.wait().await;
+            ended
+        }
+        .boxed()
     }
 }
 
@@ -311,12 +315,14 @@ impl Walk {
     }
 
     /// Looks at each of these, some at a time. What cannot be read is skipped.
-    async fn each<T, F, Fut>(&self, items: Vec<T>, looked: &mut Looked, look: F) -> Result<()>
+    async fn each<'a, T, F, Fut>(&'a self, items: Vec<T>, looked: &mut Looked, look: F) -> Result<()>
     where
         F: Fn(T) -> Fut,
-        Fut: Future<Output = Result<Looked>>,
+        Fut: Future<Output = Result<Looked>> + Send + 'a,
     {
-        let mut all = futures::stream::iter(items.into_iter().map(look)).buffer_unordered(self.options.at_once.max(1));
+        // Boxed, since the compiler cannot tell otherwise that a future made by a closure may be sent.
+        let looks: Vec<BoxFuture<'a, Result<Looked>>> = items.into_iter().map(|item| look(item).boxed()).collect();
+        let mut all = futures::stream::iter(looks).buffer_unordered(self.options.at_once.max(1));
         while let Some(one) = all.next().await {
             match one {
                 Ok(one) => looked.add(one),

@@ -53,7 +53,7 @@ impl Walk {
     }
 
     /// Shows the family of every session. Answers a key that may be one and cannot be understood.
-    pub(super) async fn sessions(&self, mut visit: impl FnMut(&Family)) -> Result<Option<String>> {
+    pub(super) async fn sessions(&self, mut visit: impl FnMut(&Family) + Send) -> Result<Option<String>> {
         let (mut after, mut strange) = (None::<String>, None);
         loop {
             let page = self.list(Key::UPLOADS, after.as_deref(), 1000).await?;

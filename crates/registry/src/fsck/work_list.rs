@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use wharf_store::{ListRequest, StoreError};
 
 use crate::core::Core;
@@ -29,7 +29,7 @@ pub(super) struct Unread {
 /// A collector moves an entry to a later time, and puts the new one before it takes the old one off. So whoever reads in the order of
 /// time meets the old one or, further on, the new one; unless the new place lies within the page that is being read. A page of which
 /// an entry has vanished is therefore listed again.
-pub(super) async fn read(core: &Core, at_once: usize, mut visit: impl FnMut(&Due)) -> Result<Unread> {
+pub(super) async fn read(core: &Core, at_once: usize, mut visit: impl FnMut(&Due) + Send) -> Result<Unread> {
     let mut unread = Unread::default();
     let mut after: Option<String> = None;
     loop {
@@ -55,23 +55,26 @@ pub(super) async fn read(core: &Core, at_once: usize, mut visit: impl FnMut(&Due
     }
 }
 
+/// An entry, or what cannot be understood and why; `None` where it has vanished.
+async fn load(core: &Core, text: String) -> Result<Option<std::result::Result<Due, (String, String)>>> {
+    let Ok(key @ Key::Due(..)) = text.parse() else { return Ok(Some(Err((text, "its key".to_owned())))) };
+    match record::load::<Due>(core.records.as_ref(), &key).await {
+        Ok(cell) => Ok(cell.map(|cell| Ok(cell.value))),
+        Err(StoreError::Corrupt { detail, .. }) => Ok(Some(Err((text, detail)))),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Shows these entries. Answers whether one of them has vanished.
 async fn show(
     core: &Core,
     at_once: usize,
     keys: &[String],
-    visit: &mut impl FnMut(&Due),
+    visit: &mut (impl FnMut(&Due) + Send),
     unread: &mut Unread,
 ) -> Result<bool> {
     let mut vanished = false;
-    let loads = keys.iter().map(|text| async move {
-        let Ok(key @ Key::Due(..)) = text.parse() else { return Ok(Some(Err((text.clone(), "its key".to_owned())))) };
-        match record::load::<Due>(core.records.as_ref(), &key).await {
-            Ok(cell) => Ok(cell.map(|cell| Ok(cell.value))),
-            Err(StoreError::Corrupt { detail, .. }) => Ok(Some(Err((text.clone(), detail)))),
-            Err(e) => Err(Error::from(e)),
-        }
-    });
+    let loads: Vec<_> = keys.iter().map(|text| load(core, text.clone()).boxed()).collect();
     let mut loads = futures::stream::iter(loads).buffer_unordered(at_once);
     while let Some(loaded) = loads.try_next().await? {
         match loaded {
