@@ -155,18 +155,6 @@ async fn json(world: &World, key: &str) -> Result<serde_json::Value, String> {
 /// # Errors
 /// What is left.
 pub async fn at_rest(world: &World) -> Checked {
-    left(world, world.scheduler.late(), world.scheduler.kills(), world.wild).await
-}
-
-/// As [`at_rest`], and nothing is admitted.
-///
-/// # Errors
-/// What is left.
-pub async fn nothing_is_left(world: &World) -> Checked {
-    left(world, 0, 0, false).await
-}
-
-async fn left(world: &World, late: u64, kills: u64, wild: bool) -> Checked {
     let serving = serving(world).await?;
     let mut needed = BTreeSet::new();
     let mut held = BTreeSet::new();
@@ -190,12 +178,13 @@ async fn left(world: &World, late: u64, kills: u64, wild: bool) -> Checked {
     let of = |kind: &'static str| keys.iter().filter(move |key| key.starts_with(kind)).cloned();
     let unneeded = world.store.generations().into_iter().filter(|g| !needed.contains(g)).map(|g| g.to_string());
     let (of_uploads, of_pushes): (Vec<String>, Vec<String>) = unneeded.partition(|g| g.contains('.'));
+    let (late, kills) = (world.scheduler.late(), world.scheduler.kills());
     let unfinished = (0..world.store.open_uploads()).map(|_| "an unfinished upload".to_owned());
     at_most(0, "due entries", of("due/"))?;
     at_most(late + kills, "upload sessions", of("upload/"))?;
     at_most(late + kills, "segments", of("segment/").filter(|key| !segments.contains(key)))?;
     at_most(late + kills, "manifests", of_pushes.into_iter())?;
-    if !wild {
+    if !world.wild {
         at_most(late, "bytes of uploads", of_uploads.into_iter().chain(unfinished))?;
     }
     if late + kills == 0 {

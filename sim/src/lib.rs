@@ -10,7 +10,6 @@ pub mod env;
 pub mod model;
 pub mod scheduler;
 pub mod store;
-mod walk;
 pub mod work;
 pub mod world;
 

@@ -13,7 +13,6 @@ use crate::env::{SimEnv, jump};
 use crate::model::Model;
 use crate::scheduler::Scheduler;
 use crate::store::SimStore;
-use crate::walk;
 use crate::work::Client;
 
 /// How long unclaimed things are kept in a run.
@@ -32,8 +31,6 @@ pub struct Plan {
     pub faults: bool,
     /// Whether replicas are killed.
     pub kills: bool,
-    /// Whether somebody walks through everything meanwhile, and repairs it.
-    pub walks: bool,
     /// A step of the protocol that is done wrong.
     pub broken: Option<Break>,
     /// Whether the run keeps a trace.
@@ -42,16 +39,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            replicas: 3,
-            clients: 4,
-            operations: 12,
-            faults: true,
-            kills: true,
-            walks: false,
-            broken: None,
-            traced: false,
-        }
+        Self { replicas: 3, clients: 4, operations: 12, faults: true, kills: true, broken: None, traced: false }
     }
 }
 
@@ -186,11 +174,6 @@ impl World {
             lock(slot).alive.store(false, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_secs(300)).await;
-        self.collect_everything().await;
-    }
-
-    /// All grace times pass, and a collector finishes.
-    pub(crate) async fn collect_everything(&self) {
         for _ in 0..12 {
             jump(&self.jumps, GRACE * 2);
             let observer = self.observer();
@@ -260,10 +243,6 @@ async fn simulate(world: &Arc<World>) {
         let killing = world.clone();
         background.spawn(async move { killing.kill_now_and_then().await });
     }
-    if world.plan.walks {
-        let walking = world.clone();
-        background.spawn(async move { walk::now_and_then(&walking).await });
-    }
     let mut clients = JoinSet::new();
     for id in 0..world.plan.clients {
         let client = Client::new(world.clone(), id);
@@ -278,8 +257,6 @@ async fn simulate(world: &Arc<World>) {
         world.violated(violation);
     }
     if let Err(violation) = check::at_rest(world).await {
-        world.violated(violation);
-    } else if let Err(violation) = walk::at_rest(world).await {
         world.violated(violation);
     }
 }
