@@ -18,7 +18,9 @@ pub(crate) enum Held {
     ByLease,
 }
 
-/// How many holds one page has. Most blobs have a few.
+/// How many holds the first page has. Mostly one of the first decides, and a layer may be held by thousands of manifests.
+const FIRST_PAGE: usize = 8;
+/// How many holds a further page has.
 const PAGE: usize = 500;
 
 /// The holds of a repository on a blob, as they are listed.
@@ -32,11 +34,11 @@ pub(crate) struct Holds<'a> {
 impl<'a> Holds<'a> {
     /// Reads the first page.
     pub(crate) async fn list(core: &'a Core, digest: &Digest, repository: &RepositoryName) -> StoreResult<Self> {
-        Self::page(core, Key::holds_of(digest, repository), None).await
+        Self::page(core, Key::holds_of(digest, repository), None, FIRST_PAGE).await
     }
 
-    async fn page(core: &'a Core, prefix: String, after: Option<&str>) -> StoreResult<Self> {
-        let request = ListRequest { prefix: &prefix, after, fold: false, limit: PAGE };
+    async fn page(core: &'a Core, prefix: String, after: Option<&str>, limit: usize) -> StoreResult<Self> {
+        let request = ListRequest { prefix: &prefix, after, fold: false, limit };
         let listed = core.records.list(request).await?;
         let page = listed
             .entries
@@ -69,7 +71,7 @@ impl<'a> Holds<'a> {
                 }
             }
             match self.next.take() {
-                Some(after) => self = Self::page(self.core, self.prefix, Some(&after)).await?,
+                Some(after) => self = Self::page(self.core, self.prefix, Some(&after), PAGE).await?,
                 None => return Ok(leased.then_some(Held::ByLease)),
             }
         }

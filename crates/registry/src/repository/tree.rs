@@ -32,7 +32,7 @@ pub struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { recent_high: 32 << 10, recent_low: 31 << 10, leaf: 32 << 10, fanout: 128 }
+        Self { recent_high: 16 << 10, recent_low: 15 << 10, leaf: 16 << 10, fanout: 128 }
     }
 }
 

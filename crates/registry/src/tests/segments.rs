@@ -1,5 +1,6 @@
 use super::*;
 use wharf_store::Records as _;
+use wharf_store::wrap::{StackOptions, stack};
 
 const SMALL: Shape = Shape { recent_high: 1500, recent_low: 1000, leaf: 1200, fanout: 3 };
 
@@ -64,4 +65,42 @@ async fn the_root_stays_bounded_and_old_segments_are_collected() {
     assert_eq!(at.tags(None, 1000).await.expect("tags").items.len(), 0);
     cluster.collect_all().await;
     assert!(cluster.keys("segment/").len() * 4 < after, "what is left waits for changes beside it");
+}
+
+/// What one push into a repository of so many tags moves between the registry and its store, on average, in bytes.
+async fn moved_by_a_push(tags: usize) -> u64 {
+    let cluster = Cluster::new(0);
+    let stack = stack(cluster.store.clone(), cluster.store.clone(), StackOptions::counting());
+    let registry = Registry::with_env(
+        stack.records,
+        stack.data,
+        Options { grace: GRACE, ..Options::default() },
+        cluster.env.clone(),
+    );
+    let at = registry.repository(&name("large"));
+    let config = put_blob(&at, b"{}").await;
+    let one = |i: usize| {
+        let text = String::from_utf8(image(&config, &[]).to_vec()).expect("text");
+        Bytes::from(text.replacen('{', &format!("{{\"annotations\":{{\"n\":\"{i}\"}},"), 1))
+    };
+    for first in (0..tags).step_by(10) {
+        let names: Vec<String> = (first..first + 10).map(|i| format!("tag-{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        at.push_manifest(manifest(one(first), &names)).await.expect("a push");
+    }
+    registry.settle().await;
+    let total = || stack.counts.snapshot().iter().map(|count| count.sent + count.received).sum::<u64>();
+    let before = total();
+    for i in 0..50 {
+        at.push_manifest(manifest(one(tags + i), &[&format!("sample-{i}")])).await.expect("a push");
+    }
+    registry.settle().await;
+    (total() - before) / 50
+}
+
+#[tokio::test]
+async fn a_push_into_a_large_repository_moves_a_bounded_root_and_a_path_of_segments() {
+    let (small, large) = (moved_by_a_push(0).await, moved_by_a_push(50_000).await);
+    println!("{small} bytes in an empty repository, {large} in one of 50,000 tags");
+    assert!(large < 64 << 10, "{large}");
 }
