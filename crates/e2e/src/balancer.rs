@@ -12,6 +12,11 @@ use crate::{tools, wait};
 /// Names the replica that answered, in each answer that passed the balancer.
 pub const SERVED_BY: &str = "x-served-by";
 
+/// The header by which the balancer names each request that it passes on, and how the name begins.
+pub const REQUEST_ID: &str = "x-request-id";
+/// See [`REQUEST_ID`].
+pub const SEEN: &str = "haproxy-";
+
 /// A running balancer without stickiness.
 #[derive(Debug)]
 pub struct Balancer {
@@ -93,6 +98,8 @@ defaults
     timeout check 5s
 frontend registry
     bind {address}
+    option forwardfor
+    http-request set-header {REQUEST_ID} {SEEN}%[uuid()]
     default_backend replicas
 backend replicas
     http-response set-header {SERVED_BY} %s

@@ -52,26 +52,35 @@ pub struct Replica {
     config: PathBuf,
     log: PathBuf,
     probe: reqwest::Client,
+    scheme: &'static str,
 }
 
 impl Replica {
     /// Writes its configuration, starts it and waits until it is ready.
     pub async fn start(lab: &Lab, name: &str, storage: &Storage) -> Self {
+        Self::configured(lab, name, storage, &Value::Null).await
+    }
+
+    /// The same with more keys, which go over its own.
+    pub async fn configured(lab: &Lab, name: &str, storage: &Storage, more: &Value) -> Self {
         let port = Port::claim();
         let scratch = lab.path().join(format!("{name}-scratch"));
-        let config = json!({
+        let mut config = json!({
             "storage": storage.section(&scratch),
             "http": {"address": "127.0.0.1", "port": port.number().to_string()},
             "log": {"level": "info"},
         });
+        merge(&mut config, more);
+        let scheme = if config["http"]["tls"].is_null() { "http" } else { "https" };
         let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
         let log = lab.log(name);
         let probe = reqwest::Client::builder()
             .timeout(Duration::from_secs(5))
+            .tls_danger_accept_invalid_certs(true)
             .build()
             .unwrap_or_else(|error| panic!("HTTP client: {error}"));
         let process = launch(name, &config, &log);
-        let mut replica = Self { name: name.to_owned(), process, port, config, log, probe };
+        let mut replica = Self { name: name.to_owned(), process, port, config, log, probe, scheme };
         replica.ready().await;
         replica
     }
@@ -129,7 +138,7 @@ impl Replica {
 
     /// The status of `/readyz`, if it answers.
     pub async fn readiness(&self) -> Option<u16> {
-        let url = format!("http://{}{}", self.address(), ready_path());
+        let url = format!("{}://{}{}", self.scheme, self.address(), ready_path());
         self.probe.get(&url).send().await.ok().map(|answer| answer.status().as_u16())
     }
 
@@ -146,6 +155,19 @@ impl Replica {
 #[must_use]
 pub fn ready_path() -> String {
     std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned())
+}
+
+/// Puts the keys of `more` over those of `config`.
+fn merge(config: &mut Value, more: &Value) {
+    match (config, more) {
+        (Value::Object(config), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(config.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (config, more) => *config = more.clone(),
+    }
 }
 
 fn launch(name: &str, config: &std::path::Path, log: &std::path::Path) -> Process {

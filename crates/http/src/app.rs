@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use tokio_util::sync::CancellationToken;
 use wharf_registry::Registry;
 
 use crate::forwarded::Proxies;
@@ -16,6 +17,8 @@ pub(crate) struct App {
     pub(crate) proxies: Proxies,
     /// What probes are told.
     pub(crate) health: Health,
+    /// Cancelled shortly before the process ends: uploads that are still under way are cut short.
+    pub(crate) cut: CancellationToken,
 }
 
 impl App {
@@ -25,6 +28,6 @@ impl App {
             url.truncate(url.trim_end_matches('/').len());
         }
         let proxies = Proxies::new(std::mem::take(&mut options.trusted_proxies));
-        Self { registry, options, proxies, health: Health::default() }
+        Self { registry, options, proxies, health: Health::default(), cut: CancellationToken::new() }
     }
 }

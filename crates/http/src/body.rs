@@ -9,8 +9,10 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wharf_registry::DataStream;
 
+use crate::limits::connections::Progress;
 use crate::middleware::access_log::Record;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -101,6 +103,7 @@ impl http_body::Body for Body {
         let polled = futures::ready!(this.poll_content(cx));
         let is_whole = this.length() == 0;
         if let Some(record) = &mut this.record {
+            record.busy.progress().made();
             match &polled {
                 Some(Ok(bytes)) => {
                     record.bytes_out += bytes.len() as u64;
@@ -127,10 +130,21 @@ pub(crate) struct RequestBody {
     incoming: Incoming,
     stall: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
+    progress: Progress,
+    /// Ready when the process is about to end.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whether a body that is cut ends, rather than breaks.
+    may_end_early: bool,
+    is_cut: bool,
     received: u64,
     touched: bool,
     broken: bool,
 }
+
+/// The process is about to end.
+#[derive(Debug, thiserror::Error)]
+#[error("the registry's process ends")]
+pub(crate) struct Cut;
 
 /// Nothing came for too long.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +152,35 @@ pub(crate) struct RequestBody {
 pub(crate) struct Stalled(Duration);
 
 impl RequestBody {
-    /// Wraps a body; `stall` is the longest pause between two pieces of it.
-    pub(crate) const fn new(incoming: Incoming, stall: Option<Duration>) -> Self {
-        Self { incoming, stall, timer: None, received: 0, touched: false, broken: false }
+    /// Wraps a body; `stall` is the longest pause between two pieces of it, `cut` ends it early.
+    pub(crate) fn new(
+        incoming: Incoming,
+        stall: Option<Duration>,
+        cut: &CancellationToken,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            incoming,
+            stall,
+            timer: None,
+            progress,
+            cut: Box::pin(cut.clone().cancelled_owned()),
+            may_end_early: false,
+            is_cut: false,
+            received: 0,
+            touched: false,
+            broken: false,
+        }
+    }
+
+    /// From now on, a body that is cut seems to have ended. Whoever says this asks [`RequestBody::is_cut`] afterwards.
+    pub(crate) const fn may_end_early(&mut self) {
+        self.may_end_early = true;
+    }
+
+    /// Whether more was to come when the process was about to end.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Its length, where the client announced it.
@@ -181,6 +221,10 @@ impl Stream for RequestBody {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         this.touched = true;
+        if !this.incoming.is_end_stream() && this.cut.poll_unpin(cx).is_ready() {
+            this.is_cut = true;
+            return Poll::Ready((!this.may_end_early).then(|| Err(Cut.into())));
+        }
         loop {
             match Pin::new(&mut this.incoming).poll_frame(cx) {
                 Poll::Pending => return this.poll_stall(cx).map(|stalled| Some(Err(stalled.into()))),
@@ -194,6 +238,7 @@ impl Stream for RequestBody {
                         timer.as_mut().reset(Instant::now() + stall);
                     }
                     let Ok(bytes) = frame.into_data() else { continue };
+                    this.progress.made();
                     this.received += bytes.len() as u64;
                     return Poll::Ready(Some(Ok(bytes)));
                 }

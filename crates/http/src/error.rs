@@ -4,6 +4,7 @@
 //! below. The body is the specification's (distribution-spec, "Error Codes").
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use wharf_oci::{Digest, ErrorCode, InvalidDigest, InvalidManifest, InvalidName, MAX_MANIFEST_BYTES};
 use wharf_registry::Error;
 
-use crate::body::{Body, Stalled};
+use crate::body::{Body, Cut, Stalled};
 use crate::headers::{JSON, value};
 use crate::router::NoRoute;
 
@@ -160,6 +161,40 @@ impl WireError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
     }
 
+    /// Headers beyond the limit.
+    pub(crate) fn head_too_large(most: u32) -> Self {
+        let message = format!("the headers of a request have at most {most} bytes");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::Unsupported, message)
+    }
+
+    /// More requests a second than this client may make.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        // Whole seconds, and not too early.
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, "too many requests; try again later")
+            .header(RETRY_AFTER, value(seconds))
+    }
+
+    /// More requests at once than the registry takes.
+    pub(crate) fn too_busy() -> Self {
+        let message = "the registry is at as many requests as it takes at once; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            .header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// An upload was cut short because the process ends.
+    fn ends() -> Self {
+        let message =
+            "this process of the registry ends: go on with the upload where its session stands, on another one";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            .header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The same, where the session is, and how far.
+    pub(crate) fn cut_at(location: HeaderValue, offset: u64) -> Self {
+        Self::ends().header(LOCATION, location).header(RANGE, upload_range(offset)).detail(json!({ "offset": offset }))
+    }
+
     fn unavailable(message: &'static str, cause: Error) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
             .header(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -242,6 +277,7 @@ impl From<Error> for WireError {
             Error::Body(ref why) if why.is::<Stalled>() => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::SizeInvalid, error.to_string())
             }
+            Error::Body(ref why) if why.is::<Cut>() => Self::ends(),
             Error::Body(_) => Self::bad(ErrorCode::SizeInvalid, "the request body broke off"),
             Error::Contended(_) => {
                 Self::unavailable("too many concurrent changes of the same content; try again", error)

@@ -35,9 +35,16 @@ impl Proxies {
             return Origin { client: peer, base: None };
         }
         let hops = if headers.contains_key(FORWARDED) { forwarded(headers) } else { x_forwarded_for(headers) };
-        // From the nearest hop outwards: the first one that is no proxy of ours is the client.
-        let client = hops.iter().rev().copied().find(|hop| !self.trusts(*hop));
-        let client = client.or_else(|| hops.first().copied()).unwrap_or(peer);
+        // From the nearest hop outwards: the first one that is no proxy of ours is the client. Where a hop is hidden, what stands
+        // before it is anybody's word, and the nearest one that is known has to do.
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            let Some(hop) = hop else { break };
+            client = hop;
+            if !self.trusts(hop) {
+                break;
+            }
+        }
         Origin { client, base: base(headers) }
     }
 }
@@ -59,12 +66,13 @@ fn items<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str
     headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
 }
 
-fn x_forwarded_for(headers: &HeaderMap) -> Vec<IpAddr> {
-    items(headers, "x-forwarded-for").filter_map(address).collect()
+fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    items(headers, "x-forwarded-for").map(address).collect()
 }
 
-fn forwarded(headers: &HeaderMap) -> Vec<IpAddr> {
-    items(headers, "forwarded").filter_map(|item| parameter(item, "for")).filter_map(address).collect()
+/// Each hop; `None` for one whose address is hidden (RFC 7239, 6.2 and 6.3) or unreadable.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    items(headers, "forwarded").map(|item| parameter(item, "for").and_then(address)).collect()
 }
 
 /// A parameter of one element of `Forwarded`.
@@ -132,6 +140,10 @@ mod tests {
         assert_eq!(origin("10.1.2.3", &[]), ("10.1.2.3".into(), None));
         let headers = [("x-forwarded-for", "10.0.0.8:123, 10.0.0.9")];
         assert_eq!(origin("10.1.2.3", &headers).0, "10.0.0.8");
+        for hidden in ["1.1.1.1, unknown, 10.0.0.9", "1.1.1.1,, 10.0.0.9"] {
+            assert_eq!(origin("10.1.2.3", &[("x-forwarded-for", hidden)]).0, "10.0.0.9", "{hidden}");
+        }
+        assert_eq!(origin("10.1.2.3", &[("forwarded", "for=1.1.1.1, for=_hidden")]).0, "10.1.2.3");
     }
 
     #[test]

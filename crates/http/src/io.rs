@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-#[cfg(target_os = "linux")]
-use crate::sendfile;
+use crate::tls::Stream;
 
 /// How an HTTP/2 connection begins. Until it is known whether this one does, no other timer runs.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A TCP connection with the deadlines that the HTTP library does not keep.
+/// A connection with the deadlines that the HTTP library does not keep.
 pub(crate) struct Io {
-    stream: TcpStream,
+    stream: Stream,
     /// Runs until it is known which version of HTTP the client speaks.
     opening: Option<Pin<Box<Sleep>>>,
     /// How much of [`PREFACE`] came.
@@ -32,7 +30,7 @@ pub(crate) struct Io {
 
 impl Io {
     /// Wraps a connection; `opening` runs until the first bytes must have come, `stall` is the time for a write.
-    pub(crate) const fn new(stream: TcpStream, opening: Pin<Box<Sleep>>, stall: Option<Duration>) -> Self {
+    pub(crate) const fn new(stream: Stream, opening: Pin<Box<Sleep>>, stall: Option<Duration>) -> Self {
         Self { stream, opening: Some(opening), matched: 0, stall, writing: None, is_stuck: false }
     }
 
@@ -82,7 +80,9 @@ impl AsyncRead for Io {
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.watch(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -91,14 +91,7 @@ impl AsyncWrite for Io {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        #[cfg(target_os = "linux")]
-        let (from_file, bufs) = (sendfile::poll_send(&this.stream, cx, bufs), &bufs[..sendfile::copied(bufs)]);
-        #[cfg(not(target_os = "linux"))]
-        let from_file = None;
-        let polled = match from_file {
-            Some(polled) => polled,
-            None => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
-        };
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.watch(cx, polled)
     }
 
@@ -107,10 +100,15 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        // What is encrypted already waits in memory until the network takes it.
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.watch(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.watch(cx, polled)
     }
 }

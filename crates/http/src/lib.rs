@@ -1,16 +1,19 @@
-//! The distribution protocol (OCI distribution-spec 1.1) over HTTP/1.1 and cleartext HTTP/2.
+//! The distribution protocol (OCI distribution-spec 1.1) over HTTP/1.1 and HTTP/2, with TLS and without.
 //!
 //! A request passes `middleware/` (request id, access log, panic guard), is routed by its path alone, and is answered by one file
 //! a resource in `routes/`, which calls the domain in `wharf-registry`. Every refusal is a named value of `error.rs`.
 
 mod app;
+mod audit;
 mod body;
 mod caller;
 mod conditional;
 mod error;
+mod farewell;
 mod forwarded;
 mod headers;
 mod io;
+mod limits;
 mod middleware;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -24,5 +27,8 @@ mod sendfile;
 mod server;
 mod tls;
 
+pub use audit::{AuditLine, AuditLog};
 pub use caller::{Caller, ClientCertificate, Peer};
+pub use limits::{Limiter, Limits};
 pub use server::{HttpOptions, serve};
+pub use tls::{Tls, TlsError, TlsMaterial, TlsPart, TlsWarning};

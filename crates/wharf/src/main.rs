@@ -1,12 +1,15 @@
 //! The program: configuration, command line, logs, and the wiring of the other crates.
 
+mod audit;
 mod cli;
 mod config;
+mod descriptors;
 mod serve;
 mod service_manager;
 mod shutdown;
 mod store;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

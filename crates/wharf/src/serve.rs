@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wharf_http::HttpOptions;
+use wharf_http::{HttpOptions, Limiter, Limits};
 use wharf_registry::Registry;
 
 use crate::config::{Config, Loaded, Storage, Weight};
 use crate::service_manager;
 use crate::shutdown::{Ended, Signals};
 use crate::store::{self, StartError};
+use crate::tls;
+use crate::{audit, descriptors};
 
 /// How long the URL of a redirected pull works.
 const REDIRECT_LIFETIME: Duration = Duration::from_secs(20 * 60);
@@ -40,6 +42,8 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, StartError> {
 async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     let config = &loaded.config;
     let signals = Signals::install().map_err(StartError::Signals)?;
+    let audit = config.log.audit.as_deref().map(audit::start).transpose()?;
+    let tls = config.http.tls.as_ref().map(tls::load).transpose()?;
     let stores = store::open(&config.storage).await?;
     let registry = store::registry(&stores, &config.storage);
     collect(&registry, &config.storage, signals.stop());
@@ -47,7 +51,10 @@ async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     announce(loaded, listener.local_addr().ok());
     service_manager::ready();
     tokio::spawn(service_manager::watchdog(signals.stop()));
-    let (options, stop) = (options(config), signals.stop());
+    if let (Some(files), Some(tls)) = (&config.http.tls, &tls) {
+        tokio::spawn(tls::watch(files.clone(), tls.clone(), signals.stop()));
+    }
+    let (options, stop) = (HttpOptions { tls, audit, ..options(config) }, signals.stop());
     let server = async {
         wharf_http::serve(listener, registry.clone(), options, stop).await.map_err(StartError::Serve)?;
         registry.settle().await;
@@ -70,9 +77,22 @@ fn options(config: &Config) -> HttpOptions {
         external_url: http.external_url.clone(),
         redirect_blobs: config.storage.redirect_blob_url.then_some(REDIRECT_LIFETIME),
         trusted_proxies: http.trusted_proxies.iter().map(|network| (network.address, network.prefix)).collect(),
+        limits: Limiter::new(limits(config)),
         stall_timeout: http.read_timeout,
         write_timeout: http.write_timeout,
+        drain_limit: http.drain_timeout,
         ..HttpOptions::default()
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.http.limits;
+    Limits {
+        rate: limits.rate,
+        method_rates: limits.method_rates.clone(),
+        client_rate: limits.client_rate,
+        requests: limits.requests,
+        connections: descriptors::connections(limits.connections),
     }
 }
 

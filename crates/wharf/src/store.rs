@@ -10,7 +10,9 @@ use wharf_store::{
     S3Settings, SettingsError, connect_azure, connect_gcs, connect_s3,
 };
 
+use crate::audit::AuditError;
 use crate::config::{Driver, Place, Service, Storage};
+use crate::tls::TlsFileError;
 
 /// Why the program does not start, or stops.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,12 @@ pub(crate) enum StartError {
     /// The signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signals(#[source] std::io::Error),
+    /// The file of `log.audit`.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The files of `http.tls`.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// The folder of a local store.
     #[error(transparent)]
     Local(#[from] OpenError),

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use crate::body::RequestBody;
 use crate::caller::Caller;
+use crate::limits::connections::Busy;
+use crate::limits::turnstile::Pass;
 use crate::router::is_probe;
 
 /// What the line says of a request whose client left before there was an answer (nginx uses the same number).
@@ -25,6 +27,9 @@ pub(crate) struct Record {
     caller: Option<Caller>,
     user_agent: Option<HeaderValue>,
     began: Instant,
+    /// Until the answer has ended, the request counts for its connection and for what is served at once.
+    pub(crate) busy: Busy,
+    pub(crate) pass: Option<Pass>,
     status: u16,
     bytes_in: u64,
     broken: bool,
@@ -36,7 +41,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// Begins the record of a request.
-    pub(crate) fn begin(parts: &Parts, client: IpAddr, request_id: HeaderValue) -> Self {
+    pub(crate) fn begin(parts: &Parts, client: IpAddr, request_id: HeaderValue, busy: Busy) -> Self {
         Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -45,6 +50,8 @@ impl Record {
             caller: None,
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             began: Instant::now(),
+            busy,
+            pass: None,
             status: CLIENT_LEFT,
             bytes_in: 0,
             broken: false,
@@ -55,6 +62,7 @@ impl Record {
 
     /// There is an answer.
     pub(crate) fn answered(&mut self, status: StatusCode, body: &RequestBody, caller: Option<&Caller>) {
+        self.busy.progress().made();
         self.caller = caller.cloned();
         self.status = status.as_u16();
         self.bytes_in = body.received();

@@ -1,6 +1,7 @@
 //! What stands around every request.
 
 pub(crate) mod access_log;
+pub(crate) mod admit;
 mod drain;
 mod panic;
 pub(crate) mod request_id;
@@ -18,23 +19,36 @@ use crate::body::{Body, RequestBody};
 use crate::caller::Peer;
 use crate::error::WireError;
 use crate::headers::{API_VERSION, CLOSE, DOCKER_API_VERSION, REQUEST_ID};
+use crate::limits::connections::Busy;
 use crate::query::Query;
 use crate::request::Request as Asked;
 use crate::routes;
 use access_log::Record;
 
 /// Answers a request, whatever happens meanwhile.
-pub(crate) async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Request<Incoming>) -> Response<Body> {
     let (mut parts, incoming) = request.into_parts();
     let id = request_id::of(&parts.headers);
     let origin = app.proxies.origin(peer.address, &parts.headers);
     parts.extensions.insert(peer);
-    let mut record = Box::new(Record::begin(&parts, origin.client, id.clone()));
-    let mut body = RequestBody::new(incoming, app.options.stall_timeout);
+    let mut record = Box::new(Record::begin(&parts, origin.client, id.clone(), busy));
+    let mut body = RequestBody::new(incoming, app.options.stall_timeout, &app.cut, record.busy.progress());
     let base = app.options.external_url.as_deref().or(origin.base.as_deref()).unwrap_or_default();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-    let mut response = ask(&app, &parts, base, &mut body).instrument(span).await;
+    let mut change = None;
+    let mut response = match admit::admit(&app, &parts, origin.client).await {
+        Ok(pass) => {
+            record.pass = pass;
+            change = app.options.audit.as_ref().and_then(|log| log.begin(&parts, origin.client, &id));
+            ask(&app, &parts, base, &mut body).instrument(span).await
+        }
+        Err(refusal) => refusal.into_response(),
+    };
     finish(&parts, id, &mut response);
+    if let Some(change) = change {
+        let (status, headers) = (response.status(), response.headers());
+        change.answered(parts.extensions.get(), status, headers).await;
+    }
     if app.health.is_draining() && parts.version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }

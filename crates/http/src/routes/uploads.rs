@@ -63,10 +63,18 @@ pub(crate) async fn get(request: Request<'_>, name: &RepositoryName, upload: &Up
 
 /// Appends a chunk.
 pub(crate) async fn patch(request: Request<'_>, name: &RepositoryName, upload: &UploadId) -> Answer {
-    let Request { headers, base, .. } = request;
-    let chunk = chunk(headers, request.body.announced())?;
-    let appended = request.repository(name).append(upload, chunk, request.body).await;
+    let base = request.base;
+    let mut chunk = chunk(request.headers, request.body.announced())?;
+    if chunk.length == request.body.announced() {
+        // The HTTP library lets exactly that much through, or fails; only a chunk that is cut short is smaller, and is kept.
+        chunk.length = None;
+        request.body.may_end_early();
+    }
+    let appended = request.repository(name).append(upload, chunk, &mut *request.body).await;
     let status = appended.map_err(|e| WireError::from(e).at_upload(|| location(base, name, upload)))?;
+    if request.body.is_cut() {
+        return Err(WireError::cut_at(location(base, name, upload), status.offset));
+    }
     Ok(session(StatusCode::ACCEPTED, base, name, upload, status.offset))
 }
 

@@ -72,3 +72,41 @@ async fn http_2_has_no_such_header() {
     let answer = client.get(&url).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "connection").as_str()), (200, ""));
 }
+
+#[tokio::test]
+async fn an_upload_is_cut_short_and_kept_as_far_as_it_came() {
+    let (drain_lag, drain_limit) = (Duration::ZERO, Duration::from_millis(800));
+    let mut server = Server::with(HttpOptions { drain_lag, drain_limit, ..HttpOptions::default() }).await;
+    let (sized, unsized_) = (server.session("a").await, server.session("a").await);
+    let mut streams = Vec::new();
+    for (location, head) in [(&sized, "content-length: 9"), (&unsized_, "transfer-encoding: chunked")] {
+        let mut stream = server.connect().await;
+        let body = if head.starts_with('c') { "012" } else { "3\r\n012\r\n" };
+        let text = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n{body}");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.shutdown.cancel();
+    let mut answers = Vec::new();
+    for mut stream in streams {
+        let mut answer = String::new();
+        timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+        answers.push(answer);
+    }
+    for (answer, location) in answers.iter().zip([&sized, &unsized_]) {
+        let expected = ["range: 0-2".to_owned(), format!("location: {location}")];
+        assert!(expected.iter().all(|header| answer.contains(&format!("\r\n{header}\r\n"))), "{answer}");
+    }
+    timeout(SOON, &mut server.served).await.unwrap().unwrap().unwrap();
+
+    // Another process over the same store.
+    let next = Server::over(server.store.clone(), HttpOptions::default()).await;
+    for location in [sized, unsized_] {
+        let status = next.get(&location).await;
+        assert_eq!((status.status().as_u16(), header(&status, "range").as_str()), (204, "0-2"));
+        let rest = next.ask("PUT", &format!("{location}?digest={}", crate::server::sha256(b"012345")));
+        assert_eq!(rest.body("345").send().await.unwrap().status(), 201);
+    }
+}

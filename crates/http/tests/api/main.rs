@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 mod access_log;
+mod audit;
 mod connection;
 mod drain;
 mod forwarded;
 mod health;
+mod limits;
 mod server;
 mod store;
+mod tls;
 mod v2;

@@ -30,8 +30,12 @@ impl Server {
     }
 
     pub(crate) async fn with(options: HttpOptions) -> Self {
+        Self::over(Arc::default(), options).await
+    }
+
+    /// One more over the same store.
+    pub(crate) async fn over(store: Arc<TestStore>, options: HttpOptions) -> Self {
         access_log::keep();
-        let store = Arc::new(TestStore::default());
         let registry = Registry::new(store.clone(), store.clone(), Options::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -29,9 +29,29 @@ impl Config {
         add("http.drainTimeout", duration(http.drain_timeout));
         let proxies: Vec<_> = http.trusted_proxies.iter().map(ToString::to_string).collect();
         add("http.trustedProxies", if proxies.is_empty() { "none".to_owned() } else { proxies.join(", ") });
+        let rate = |rate: Option<std::num::NonZeroU32>| rate.map_or_else(|| "none".to_owned(), |rate| rate.to_string());
+        add("http.maxConnections", http.limits.connections.to_string());
+        add("http.maxRequests", http.limits.requests.to_string());
+        add("http.ratelimit.rate", rate(http.limits.rate));
+        add("http.ratelimit.perClient", rate(http.limits.client_rate));
+        for (method, limit) in &http.limits.method_rates {
+            add("http.ratelimit.methods", format!("{method} {limit}"));
+        }
+        match &http.tls {
+            None => add("http.tls", "none".to_owned()),
+            Some(tls) => {
+                let path = |path: &std::path::Path| path.display().to_string();
+                add("http.tls.cert", path(&tls.certificate));
+                add("http.tls.key", path(&tls.key));
+                let authority = tls.client_ca.as_deref().map_or_else(|| "none".to_owned(), path);
+                add("http.tls.cacert", authority);
+            }
+        }
         add("log.level", self.log.level.name().to_owned());
         let output = self.log.output.as_ref().map(|path| path.display().to_string());
         add("log.output", output.unwrap_or_else(|| "standard output".to_owned()));
+        let audit = self.log.audit.as_ref().map(|path| path.display().to_string());
+        add("log.audit", audit.unwrap_or_else(|| "none".to_owned()));
         add("distSpecVersion", SPEC_VERSION.to_owned());
         settings
     }

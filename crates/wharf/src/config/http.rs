@@ -1,9 +1,11 @@
 //! `http`: where to listen, how long to wait, and whom to believe.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::findings::Weight;
+use super::limits::Limits;
 use super::scalar::Network;
 use super::section::Source;
 use super::value::Value;
@@ -33,6 +35,21 @@ pub(crate) struct Http {
     pub(crate) drain_timeout: Duration,
     /// `trustedProxies`: peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// `ratelimit` and its like.
+    pub(crate) limits: Limits,
+    /// `tls`: with it, connections have to be encrypted.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// `tls`: PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    /// `tls.cert`: the server's certificate, and those between it and a known authority.
+    pub(crate) certificate: PathBuf,
+    /// `tls.key`: its private key.
+    pub(crate) key: PathBuf,
+    /// `tls.cacert`: authorities that vouch for clients.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 impl Http {
@@ -48,6 +65,8 @@ impl Http {
             write_timeout: timeout(source, "http.writeTimeout"),
             drain_timeout: source.duration("http.drainTimeout").unwrap_or(DRAIN),
             trusted_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect(),
+            limits: Limits::read(source),
+            tls: TlsFiles::read(source),
         };
         if !http.is_loopback() {
             let text = format!(
@@ -63,6 +82,30 @@ impl Http {
     fn is_loopback(&self) -> bool {
         let ip: Option<IpAddr> = self.address.parse().ok();
         ip.map_or(self.address.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+    }
+}
+
+impl TlsFiles {
+    /// Reads the block. zot serves without TLS when one of the two files is not named; nobody means that.
+    fn read(source: &mut Source<'_>) -> Option<Self> {
+        const CERT: &str = "http.tls.cert";
+        const KEY: &str = "http.tls.key";
+        let path = |source: &Source<'_>, key| source.text(key).map(PathBuf::from);
+        let (certificate, key) = (path(source, CERT), path(source, KEY));
+        let client_ca = path(source, "http.tls.cacert");
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Self { certificate, key, client_ca }),
+            (None, None) if client_ca.is_none() => None,
+            (certificate, key) => {
+                if certificate.is_none() {
+                    source.missing(CERT, "TLS needs the server's certificate, a PEM file");
+                }
+                if key.is_none() {
+                    source.missing(KEY, "TLS needs the private key of the certificate, a PEM file");
+                }
+                None
+            }
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct Log {
     pub(crate) level: Level,
     /// `output`: a file that is appended to; `None` is the standard output.
     pub(crate) output: Option<PathBuf>,
+    /// `audit`: a file that a line is appended to for each change.
+    pub(crate) audit: Option<PathBuf>,
 }
 
 /// The least weight that a line must have.
@@ -51,6 +53,7 @@ impl Log {
             Some("error" | "fatal" | "panic") => Level::Error,
             _ => Level::Info,
         };
-        Self { level, output: source.text("log.output").map(PathBuf::from) }
+        let path = |key| source.text(key).map(PathBuf::from);
+        Self { level, output: path("log.output"), audit: path("log.audit") }
     }
 }

@@ -11,6 +11,7 @@ mod findings;
 mod format;
 mod http;
 mod keys;
+mod limits;
 mod log;
 mod read;
 mod scalar;
@@ -30,7 +31,7 @@ use self::value::Value;
 
 pub(crate) use self::env::{CONFIG as CONFIG_VARIABLE, Environment, LOG as LOG_VARIABLE};
 pub(crate) use self::findings::{Notice, Refused, Weight};
-pub(crate) use self::http::Http;
+pub(crate) use self::http::{Http, TlsFiles};
 pub(crate) use self::log::{Level, Log};
 pub(crate) use self::storage::{Driver, Place, Service, Storage};
 

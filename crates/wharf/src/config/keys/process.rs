@@ -1,7 +1,7 @@
 //! Keys at the top level, and those of `log`, `cluster` and `scheduler`.
 
 use super::Kind::{Block, Int, List, OneOf, Path, Text};
-use super::{Key, inner, later, unneeded, used};
+use super::{Key, inner, unneeded, used};
 
 const BUILD: &str = "it states a fact of the binary's build, which Wharf takes from its own";
 
@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
     unneeded("binaryType", Text, BUILD),
     used("log.level", OneOf(LEVELS)),
     used("log.output", Path),
-    later("log.audit", Path, "no audit log is written"),
+    used("log.audit", Path),
     unneeded(
         "cluster",
         Block,
