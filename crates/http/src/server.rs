@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -222,8 +224,9 @@ impl Server {
                 Err(error) => return tracing::debug!(%peer, %error, "a connection broke off"),
             };
             let (seat, longest) = (&seat, app.options.write_timeout.map(|timeout| timeout + LONGEST_WORK));
-            let service = service_fn(move |request| {
-                let (app, peer, busy) = (app.clone(), origin.clone(), seat.busy());
+            let service = service_fn(move |request: Request<Incoming>| {
+                let is_watched = request.version() == Version::HTTP_2;
+                let (app, peer, busy) = (app.clone(), origin.clone(), seat.busy(is_watched));
                 async move { Ok::<_, Infallible>(middleware::answer(app, peer, busy, request).await) }
             });
             let connection = http.serve_connection(TokioIo::new(io), service);

@@ -100,14 +100,17 @@ impl Seat {
         self.state.leave.clone()
     }
 
-    /// Begins a request.
-    pub(crate) fn busy(&self) -> Busy {
+    /// Begins a request, and watches whether it goes on. One of HTTP/1.1 need not be watched: its connection has a deadline for each
+    /// write, which knows of every byte.
+    pub(crate) fn busy(&self, is_watched: bool) -> Busy {
         self.state.running.fetch_add(1, Ordering::AcqRel);
         let began = self.connections.began;
         let progress = Progress { began, at: Arc::new(AtomicU64::new(millis(began))) };
-        let mut requests = self.state.requests();
-        requests.retain(|request| request.strong_count() > 0);
-        requests.push(Arc::downgrade(&progress.at));
+        if is_watched {
+            let mut requests = self.state.requests();
+            requests.retain(|request| request.strong_count() > 0);
+            requests.push(Arc::downgrade(&progress.at));
+        }
         Busy { progress, state: self.state.clone() }
     }
 
@@ -178,12 +181,12 @@ mod tests {
             seats.push(connections.enter(&closing).unwrap());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let at_work = seats[0].busy();
-        drop(seats[1].busy());
+        let at_work = seats[0].busy(true);
+        drop(seats[1].busy(true));
         let left = |seats: &[Seat]| seats.iter().map(|seat| seat.leave().is_cancelled()).collect::<Vec<_>>();
         seats.push(connections.enter(&closing).unwrap());
         assert_eq!(left(&seats), [false, false, true, false]);
-        let all = [seats[1].busy(), seats[3].busy()];
+        let all = [seats[1].busy(true), seats[3].busy(true)];
         assert!(connections.enter(&closing).is_none());
         drop(seats.remove(2));
         assert!(connections.enter(&closing).is_none(), "it had made room already");
@@ -198,7 +201,7 @@ mod tests {
     async fn a_request_that_does_not_go_on_is_seen_beside_one_that_does() {
         let (connections, closing) = (Arc::new(Connections::new(1)), CancellationToken::new());
         let seat = connections.enter(&closing).unwrap();
-        let (still, goes_on) = (seat.busy(), seat.busy());
+        let (still, goes_on) = (seat.busy(true), seat.busy(true));
         tokio::time::sleep(Duration::from_millis(30)).await;
         goes_on.progress().made();
         assert!(seat.is_stuck(Duration::from_millis(20)) && !seat.is_stuck(Duration::from_secs(10)));
