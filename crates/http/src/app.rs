@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_registry::Registry;
 
 use crate::forwarded::Proxies;
+use crate::router::{NoRoute, Route};
 use crate::routes::health::Health;
 use crate::server::HttpOptions;
 
@@ -29,5 +30,13 @@ impl App {
         }
         let proxies = Proxies::new(std::mem::take(&mut options.trusted_proxies));
         Self { registry, options, proxies, health: Health::default(), cut: CancellationToken::new() }
+    }
+
+    /// What a path names. One path is the configuration's choice.
+    pub(crate) fn route(&self, path: &str) -> Result<Route, NoRoute> {
+        if self.options.metrics_path.as_deref() == Some(path) {
+            return Ok(Route::Metrics);
+        }
+        Route::parse(path)
     }
 }

@@ -14,6 +14,8 @@ mod forwarded;
 mod headers;
 mod io;
 mod limits;
+mod local;
+mod metrics;
 mod middleware;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -30,5 +32,7 @@ mod tls;
 pub use audit::{AuditLine, AuditLog};
 pub use caller::{Caller, ClientCertificate, Peer};
 pub use limits::{Limiter, Limits};
+pub use local::{Local, Pieces, ask_local, serve_local};
+pub use metrics::{Ended, Metrics};
 pub use server::{HttpOptions, serve};
 pub use tls::{Tls, TlsError, TlsMaterial, TlsPart, TlsWarning};

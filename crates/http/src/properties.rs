@@ -42,6 +42,7 @@ fn write(route: &Route) -> String {
         Route::Live => "/livez".to_owned(),
         Route::Ready => "/readyz".to_owned(),
         Route::Started => "/startupz".to_owned(),
+        Route::Metrics => unreachable!("no path is read as one"),
     }
 }
 

@@ -16,11 +16,6 @@ const LIVE: &str = "/livez";
 const READY: &str = "/readyz";
 const STARTED: &str = "/startupz";
 
-/// Whether a path is that of a probe.
-pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(path, LIVE | READY | STARTED)
-}
-
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -46,6 +41,8 @@ pub(crate) enum Route {
     Ready,
     /// `/startupz`
     Started,
+    /// Wherever the configuration puts it.
+    Metrics,
 }
 
 /// Why a path names nothing.
@@ -94,6 +91,26 @@ impl Route {
             "referrers" => Ok(Self::Referrers(repository(name)?, digest(last)?)),
             _ => Err(NoRoute::Path),
         }
+    }
+
+    /// The kind of resource, for figures.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Catalog => "catalog",
+            Self::Manifest(..) => "manifest",
+            Self::Blob(..) => "blob",
+            Self::Uploads(_) | Self::Upload(..) => "upload",
+            Self::Tags(_) => "tags",
+            Self::Referrers(..) => "referrers",
+            Self::Live | Self::Ready | Self::Started => "probe",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// Whether it is asked for every few seconds by machines that watch the process.
+    pub(crate) const fn is_watch(&self) -> bool {
+        matches!(self, Self::Live | Self::Ready | Self::Started | Self::Metrics)
     }
 
     /// The methods that it knows, as `Allow` lists them.

@@ -25,6 +25,7 @@ use crate::farewell;
 use crate::io::Io;
 use crate::limits::Limiter;
 use crate::limits::connections::Seat;
+use crate::metrics::Metrics;
 use crate::middleware;
 use crate::middleware::admit::MAX_HEAD;
 use crate::tls::{self, Stream, Tls};
@@ -56,6 +57,10 @@ pub struct HttpOptions {
     /// How long requests may go on after that signal: uploads that are still under way shortly before are cut short, kept as far as
     /// they came, and told to go on elsewhere.
     pub drain_limit: Duration,
+    /// Who keeps figures of requests.
+    pub metrics: Option<Arc<dyn Metrics>>,
+    /// Where the figures are served; nowhere without it.
+    pub metrics_path: Option<String>,
 }
 
 impl Default for HttpOptions {
@@ -72,6 +77,8 @@ impl Default for HttpOptions {
             header_timeout: Duration::from_secs(60),
             drain_lag: Duration::from_secs(1),
             drain_limit: Duration::from_secs(25),
+            metrics: None,
+            metrics_path: None,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One line of the log a request, written when its answer has ended or the client is gone: a warning if the storage did not answer,
-//! an error if the registry made a mistake. Probes, which come every few seconds, are seen only by who asks for them.
+//! an error if the registry made a mistake. Probes and scrapes, which come every few seconds, are seen only by who asks for them.
 
 use std::error::Error;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::USER_AGENT;
 use http::request::Parts;
@@ -13,14 +14,18 @@ use crate::body::RequestBody;
 use crate::caller::Caller;
 use crate::limits::connections::Busy;
 use crate::limits::turnstile::Pass;
-use crate::router::is_probe;
+use crate::metrics::{self, Ended, Metrics};
+use crate::router::{NoRoute, Route};
 
 /// What the line says of a request whose client left before there was an answer (nginx uses the same number).
 const CLIENT_LEFT: u16 = 499;
 
-/// The line, as far as it is known. Dropping it writes it.
+/// The line, as far as it is known. Dropping it writes it, and tells whoever keeps figures.
 pub(crate) struct Record {
+    metrics: Option<Arc<dyn Metrics>>,
     method: Method,
+    route: &'static str,
+    is_watch: bool,
     uri: Uri,
     request_id: HeaderValue,
     client: IpAddr,
@@ -41,9 +46,18 @@ pub(crate) struct Record {
 
 impl Record {
     /// Begins the record of a request.
-    pub(crate) fn begin(parts: &Parts, client: IpAddr, request_id: HeaderValue, busy: Busy) -> Self {
+    pub(crate) fn begin(
+        parts: &Parts,
+        route: &Result<Route, NoRoute>,
+        client: IpAddr,
+        request_id: HeaderValue,
+        busy: Busy,
+    ) -> Self {
         Self {
+            metrics: None,
             method: parts.method.clone(),
+            route: route.as_ref().map_or("none", Route::kind),
+            is_watch: route.as_ref().is_ok_and(Route::is_watch),
             uri: parts.uri.clone(),
             request_id,
             client,
@@ -57,6 +71,27 @@ impl Record {
             broken: false,
             bytes_out: 0,
             whole: false,
+        }
+    }
+
+    /// Names who keeps figures.
+    pub(crate) fn report_to(&mut self, metrics: Option<Arc<dyn Metrics>>) {
+        if let Some(metrics) = &metrics {
+            metrics.began();
+        }
+        self.metrics = metrics;
+    }
+
+    fn report(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.ended(&Ended {
+                method: metrics::method(&self.method),
+                route: self.route,
+                status: self.status,
+                bytes_in: self.bytes_in,
+                bytes_out: self.bytes_out,
+                duration: self.began.elapsed(),
+            });
         }
     }
 
@@ -99,8 +134,9 @@ macro_rules! line {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        self.report();
         match self.status {
-            _ if is_probe(self.uri.path()) => line!(DEBUG, self),
+            _ if self.is_watch => line!(DEBUG, self),
             503 => line!(WARN, self),
             500.. => line!(ERROR, self),
             _ => line!(INFO, self),

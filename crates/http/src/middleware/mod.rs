@@ -22,6 +22,7 @@ use crate::headers::{API_VERSION, CLOSE, DOCKER_API_VERSION, REQUEST_ID};
 use crate::limits::connections::Busy;
 use crate::query::Query;
 use crate::request::Request as Asked;
+use crate::router::{NoRoute, Route};
 use crate::routes;
 use access_log::Record;
 
@@ -31,7 +32,9 @@ pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Reque
     let id = request_id::of(&parts.headers);
     let origin = app.proxies.origin(peer.address, &parts.headers);
     parts.extensions.insert(peer);
-    let mut record = Box::new(Record::begin(&parts, origin.client, id.clone(), busy));
+    let route = app.route(parts.uri.path());
+    let mut record = Box::new(Record::begin(&parts, &route, origin.client, id.clone(), busy));
+    record.report_to(app.options.metrics.clone());
     let mut body = RequestBody::new(incoming, app.options.stall_timeout, &app.cut, record.busy.progress());
     let base = app.options.external_url.as_deref().or(origin.base.as_deref()).unwrap_or_default();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
@@ -40,7 +43,7 @@ pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Reque
         Ok(pass) => {
             record.pass = pass;
             change = app.options.audit.as_ref().and_then(|log| log.begin(&parts, origin.client, &id));
-            ask(&app, &parts, base, &mut body).instrument(span).await
+            ask(&app, route, &parts, base, &mut body).instrument(span).await
         }
         Err(refusal) => refusal.into_response(),
     };
@@ -58,10 +61,16 @@ pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Reque
     response
 }
 
-async fn ask(app: &App, parts: &Parts, base: &str, body: &mut RequestBody) -> Response<Body> {
+async fn ask(
+    app: &App,
+    route: Result<Route, NoRoute>,
+    parts: &Parts,
+    base: &str,
+    body: &mut RequestBody,
+) -> Response<Body> {
     let query = Query::new(parts.uri.query());
     let asked = Asked { app, method: &parts.method, headers: &parts.headers, query, base, body };
-    let answer = panic::guard(routes::dispatch(parts.uri.path(), asked)).await;
+    let answer = panic::guard(routes::dispatch(route, asked)).await;
     answer.unwrap_or_else(|_| Err(WireError::internal())).unwrap_or_else(|refusal| {
         refusal.log();
         refusal.into_response()

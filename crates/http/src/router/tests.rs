@@ -93,9 +93,9 @@ fn what_is_malformed_is_named() {
 #[test]
 fn probes_are_no_requests_of_clients() {
     for path in ["/livez", "/readyz", "/startupz"] {
-        assert!(is_probe(path) && Route::parse(path).is_ok(), "{path}");
+        assert!(Route::parse(path).is_ok_and(|route| route.is_watch()), "{path}");
     }
-    assert!(!is_probe("/v2/") && !is_probe("/livez/"));
+    assert!(!Route::Base.is_watch() && Route::parse("/livez/").is_err());
 }
 
 #[test]

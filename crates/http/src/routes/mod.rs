@@ -5,6 +5,7 @@ mod blobs;
 mod catalog;
 pub(crate) mod health;
 mod manifests;
+mod metrics;
 mod page;
 mod referrers;
 mod tags;
@@ -17,8 +18,8 @@ use crate::request::{Answer, Request};
 use crate::router::{NoRoute, Route};
 
 /// Finds the handler.
-pub(crate) async fn dispatch(path: &str, request: Request<'_>) -> Answer {
-    let route = match Route::parse(path) {
+pub(crate) async fn dispatch(route: Result<Route, NoRoute>, request: Request<'_>) -> Answer {
+    let route = match route {
         Ok(route) => route,
         Err(NoRoute::Tag(why)) if request.method == Method::PUT => return Err(WireError::tag_invalid(why)),
         Err(why) => return Err(why.into()),
@@ -50,5 +51,6 @@ pub(crate) async fn dispatch(path: &str, request: Request<'_>) -> Answer {
         Route::Referrers(name, digest) => referrers::get(request, name, digest).await,
         Route::Live | Route::Started => Ok(health::alive()),
         Route::Ready => Ok(health::ready(request.app).await),
+        Route::Metrics => Ok(metrics::get(request.app)),
     }
 }

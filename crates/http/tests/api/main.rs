@@ -10,6 +10,7 @@ mod drain;
 mod forwarded;
 mod health;
 mod limits;
+mod metrics;
 mod server;
 mod store;
 mod tls;
