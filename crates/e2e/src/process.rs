@@ -68,10 +68,19 @@ impl Process {
 
     /// Asks it to stop (SIGTERM).
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(id) = id {
-            rustix::process::kill_process(id, Signal::TERM)
-                .unwrap_or_else(|error| panic!("SIGTERM to {}: {error}", self.name));
+            rustix::process::kill_process(id, signal)
+                .unwrap_or_else(|error| panic!("{signal:?} to {}: {error}", self.name));
         }
     }
 

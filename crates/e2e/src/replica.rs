@@ -91,12 +91,6 @@ impl Replica {
         self.port.address()
     }
 
-    /// Its configuration file.
-    #[must_use]
-    pub fn config(&self) -> &std::path::Path {
-        &self.config
-    }
-
     /// Kills it (SIGKILL).
     pub fn kill(&mut self) {
         self.process.kill();
@@ -112,6 +106,17 @@ impl Replica {
     /// Asks it to stop (SIGTERM).
     pub fn terminate(&self) {
         self.process.terminate();
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.process.hang_up();
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> &std::path::Path {
+        &self.config
     }
 
     /// Waits until it has ended.

@@ -16,6 +16,11 @@ const LIVE: &str = "/livez";
 const READY: &str = "/readyz";
 const STARTED: &str = "/startupz";
 
+/// Whether a path is that of a probe.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, LIVE | READY | STARTED)
+}
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {

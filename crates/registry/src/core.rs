@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -13,7 +15,7 @@ use wharf_store::{Data, Family, Generation, Records};
 
 use crate::Options;
 use crate::env::{Env, Seconds, seconds};
-use crate::gc::Counters;
+use crate::gc::Account;
 use crate::key::Id;
 use crate::repository::{CachedRoot, Handle, Segment};
 
@@ -23,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) data: Arc<dyn Data>,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) options: Options,
+    /// In milliseconds; it may change at any time, since safety never rests on it.
+    grace: AtomicU64,
     pub(crate) budget: Arc<Budget>,
     /// The latest known version of roots. Disposable: a strict read asks the store whether it is still the current one.
     pub(crate) roots: Cache<RepositoryName, CachedRoot, ByWeight>,
@@ -37,7 +41,7 @@ pub(crate) struct Core {
     /// Work that goes on behind an answer.
     pub(crate) tasks: TaskTracker,
     /// What the collector of this process did.
-    pub(crate) counters: Counters,
+    pub(crate) account: Account,
 }
 
 /// A blob that a manifest of the repository needs.
@@ -88,7 +92,8 @@ impl Core {
             needed: Cache::new(REMEMBERED),
             handles: Cache::new(REMEMBERED),
             tasks: TaskTracker::new(),
-            counters: Counters::default(),
+            account: Account::default(),
+            grace: AtomicU64::new(millis(options.grace)),
             options,
         }
     }
@@ -110,7 +115,16 @@ impl Core {
 
     /// When something that begins now may be collected.
     pub(crate) fn due(&self) -> Seconds {
-        self.now() + self.options.grace.as_secs()
+        self.now() + self.grace().as_secs()
+    }
+
+    /// How long what has no claim is kept.
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_grace(&self, grace: Duration) {
+        self.grace.store(millis(grace), Ordering::Relaxed);
     }
 }
 
@@ -118,4 +132,8 @@ impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("records", &self.records).field("data", &self.data).finish_non_exhaustive()
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -24,6 +24,7 @@ mod record;
 mod registry;
 mod repository;
 mod upload;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -33,12 +34,16 @@ pub use blob::StoredBlob;
 pub use breaks::Break;
 pub use env::{Env, SystemEnv};
 pub use error::{Error, Result};
-pub use gc::{Collected, Collector};
+pub use gc::{
+    Action, Ages, BlobFacts, Collected, Collector, EntryFacts, Explanation, HolderFacts, Load, ManifestFacts, Pace,
+    Plan, Run, Schedule, Standing, Step, WorkList,
+};
 pub use inspect::Claims;
 pub use pull::StoredManifest;
 pub use push::{ManifestPush, Pushed};
 pub use registry::{Options, Page, Registry, Repository};
 pub use repository::Shape;
 pub use upload::{Chunk, UploadId, UploadStatus};
+pub use usage::{CacheUsage, Usage};
 /// The bytes of a blob, as [`Repository::read_blob`] answers them.
 pub use wharf_store::DataStream;

@@ -15,7 +15,8 @@ use crate::repository::{Handle, Shape, View};
 /// What a registry may use and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long an unfinished upload, and a blob that no manifest needs, are kept (zot: `storage.gcDelay`).
+    /// How long an unfinished upload, and a blob that no manifest needs, are kept (zot: `storage.gcDelay`). See also
+    /// [`Registry::set_grace`].
     pub grace: Duration,
     /// Bytes that uploads may hold in memory together.
     pub upload_memory: u64,
@@ -125,6 +126,17 @@ impl Registry {
     pub async fn ping(&self) -> Result<()> {
         self.core.records.get("ready").await?;
         Ok(())
+    }
+
+    /// How long unfinished uploads, and blobs that no manifest needs, are kept from now on. What has its time already keeps it.
+    pub fn set_grace(&self, grace: Duration) {
+        self.core.set_grace(grace);
+    }
+
+    /// See [`Registry::set_grace`].
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.core.grace()
     }
 
     /// Waits until the work that goes on behind answers is done. No new requests may come meanwhile.

@@ -231,7 +231,7 @@ impl Repository {
     /// Puts the due entry of a session once more, if so much time has passed since it was `touched` that a collector may have taken the
     /// first one off before the session's record was there.
     async fn keep_due(&self, upload: &UploadId, touched: Seconds) -> Result<()> {
-        if self.core.now() >= touched + self.core.options.grace.as_secs() / 2 {
+        if self.core.now() >= touched + self.core.grace().as_secs() / 2 {
             due::put(&self.core, Due::upload(self.name.clone(), upload.clone())).await?;
         }
         Ok(())
@@ -285,7 +285,7 @@ impl Repository {
             }
             hasher.update(&frame);
             writer.push(frame).await?;
-            if beat.elapsed() > core.options.grace / 4 {
+            if beat.elapsed() > core.grace() / 4 {
                 self.touch(upload, open).await?;
                 beat = Instant::now();
             }

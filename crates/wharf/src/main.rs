@@ -3,7 +3,11 @@
 mod audit;
 mod cli;
 mod config;
+mod control;
 mod descriptors;
+mod gc;
+mod metrics;
+mod reload;
 mod serve;
 mod service_manager;
 mod shutdown;

@@ -2,17 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::signal::unix::{SignalKind, signal};
 use wharf_http::{HttpOptions, Limiter, Limits};
-use wharf_registry::Registry;
 
-use crate::config::{Config, Loaded, Storage, Weight};
+use crate::config::{Config, Environment, Loaded, Notice};
+use crate::control::{self, Context};
+use crate::gc::{Busy, Collecting};
+use crate::metrics::{Figures, Reloads, Shared, UnderWay, Watched};
+use crate::reload::{Reload, Reloader};
 use crate::service_manager;
 use crate::shutdown::{Ended, Signals};
 use crate::store::{self, StartError};
+use crate::telemetry::LogLevel;
 use crate::tls;
 use crate::{audit, descriptors};
 
@@ -23,9 +28,9 @@ const REDIRECT_LIFETIME: Duration = Duration::from_secs(20 * 60);
 ///
 /// # Errors
 /// Where the process cannot start.
-pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, StartError> {
+pub(crate) fn run(loaded: Loaded, level: LogLevel) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
-    let ended = runtime.block_on(start(loaded));
+    let ended = runtime.block_on(start(loaded, level));
     // Whatever still runs was given its time.
     runtime.shutdown_background();
     match ended? {
@@ -39,22 +44,42 @@ pub(crate) fn run(loaded: &Loaded) -> Result<ExitCode, StartError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
-    let config = &loaded.config;
+async fn start(loaded: Loaded, level: LogLevel) -> Result<Ended, StartError> {
+    let config = loaded.config.clone();
     let signals = Signals::install().map_err(StartError::Signals)?;
     let audit = config.log.audit.as_deref().map(audit::start).transpose()?;
     let tls = config.http.tls.as_ref().map(tls::load).transpose()?;
+    let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let stores = store::open(&config.storage).await?;
     let registry = store::registry(&stores, &config.storage);
-    collect(&registry, &config.storage, signals.stop());
+    let under_way = UnderWay::default();
+    let busy = Busy { store: stores.counts.clone(), registry: registry.clone(), requests: under_way.clone() };
+    let collecting = Collecting::new(&registry, &config.storage, busy);
+    collecting.start(signals.stop());
+    let reloads = Reloads::new();
+    let watched =
+        Watched { registry: registry.clone(), collector: collecting.collector().clone(), store: stores.counts.clone() };
+    let figures: Shared = Arc::new(Figures::new(watched, &reloads, under_way));
     let listener = listen(&config.http.address, config.http.port).await?;
-    announce(loaded, listener.local_addr().ok());
+    announce(&loaded, listener.local_addr().ok());
+    let context = Context {
+        registry: registry.clone(),
+        collecting: collecting.clone(),
+        stores,
+        storage: config.storage.clone(),
+        serves: true,
+    };
+    control::serve(context, signals.stop());
     service_manager::ready();
     tokio::spawn(service_manager::watchdog(signals.stop()));
     if let (Some(files), Some(tls)) = (&config.http.tls, &tls) {
         tokio::spawn(tls::watch(files.clone(), tls.clone(), signals.stop()));
     }
-    let (options, stop) = (HttpOptions { tls, audit, ..options(config) }, signals.stop());
+    // What follows a configuration that is read again.
+    let concerns: Vec<Arc<dyn Reload>> = vec![Arc::new(level), Arc::new(collecting)];
+    let reloader = Reloader::new(loaded, Environment::of_process(), concerns, reloads);
+    tokio::spawn(reloader.run(hangups, signals.stop()));
+    let (options, stop) = (HttpOptions { tls, audit, ..options(&config, figures) }, signals.stop());
     let server = async {
         wharf_http::serve(listener, registry.clone(), options, stop).await.map_err(StartError::Serve)?;
         registry.settle().await;
@@ -63,15 +88,7 @@ async fn start(loaded: &Loaded) -> Result<Ended, StartError> {
     signals.run(server, config.http.drain_timeout).await
 }
 
-/// Starts this replica's collector.
-fn collect(registry: &Registry, storage: &Storage, stop: CancellationToken) {
-    if storage.gc {
-        let (collector, interval) = (registry.collector(), storage.gc_interval);
-        tokio::spawn(async move { collector.run(interval, stop).await });
-    }
-}
-
-fn options(config: &Config) -> HttpOptions {
+fn options(config: &Config, figures: Shared) -> HttpOptions {
     let http = &config.http;
     HttpOptions {
         external_url: http.external_url.clone(),
@@ -81,6 +98,8 @@ fn options(config: &Config) -> HttpOptions {
         stall_timeout: http.read_timeout,
         write_timeout: http.write_timeout,
         drain_limit: http.drain_timeout,
+        metrics: Some(figures),
+        metrics_path: config.extensions.metrics_path.clone(),
         ..HttpOptions::default()
     }
 }
@@ -113,12 +132,7 @@ fn announce(loaded: &Loaded, address: Option<SocketAddr>) {
         %address,
         "serving {data} on {address}; try: docker push {name}/hello:1"
     );
-    for notice in &loaded.notices {
-        match notice.weight {
-            Weight::Info => tracing::info!(key = %notice.key, "{}", notice.text),
-            Weight::Warn => tracing::warn!(key = %notice.key, "{}", notice.text),
-        }
-    }
+    loaded.notices.iter().for_each(Notice::log);
 }
 
 /// The registry's name in front of an image's.
@@ -141,7 +155,7 @@ fn push_name(config: &Config, address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, load};
+    use crate::config::load;
 
     #[test]
     fn the_name_to_push_to_is_one_that_works_here() {

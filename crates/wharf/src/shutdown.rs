@@ -19,12 +19,11 @@ pub(crate) enum Ended {
     Forced,
 }
 
-/// The signals that stop a process: SIGTERM and SIGINT, and SIGHUP as in zot.
+/// The signals that stop a process: SIGTERM and SIGINT.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
     stop: CancellationToken,
 }
 
@@ -37,7 +36,6 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
             stop: CancellationToken::new(),
         })
     }
@@ -75,7 +73,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }
@@ -89,8 +86,8 @@ mod tests {
 
     use super::*;
 
-    fn hang_up() {
-        kill_process(getpid(), process::Signal::HUP).expect("a signal to this process");
+    fn interrupt() {
+        kill_process(getpid(), process::Signal::INT).expect("a signal to this process");
     }
 
     /// One test, because every listener of a process hears every signal.
@@ -99,7 +96,7 @@ mod tests {
         let long = Duration::from_secs(60);
         let signals = Signals::install().expect("installed");
         let stop = signals.stop();
-        hang_up();
+        interrupt();
         let graceful = async move {
             stop.cancelled().await;
             Ok::<(), Infallible>(())
@@ -107,16 +104,16 @@ mod tests {
         assert_eq!(signals.run(graceful, long).await, Ok(Ended::Drained));
 
         let signals = Signals::install().expect("installed");
-        hang_up();
+        interrupt();
         let stuck = pending::<Result<(), Infallible>>();
         assert_eq!(signals.run(stuck, Duration::from_millis(1)).await, Ok(Ended::TimedOut));
 
         let signals = Signals::install().expect("installed");
         let stop = signals.stop();
-        hang_up();
+        interrupt();
         let stuck = async move {
             stop.cancelled().await;
-            hang_up();
+            interrupt();
             pending::<Result<(), Infallible>>().await
         };
         assert_eq!(signals.run(stuck, long).await, Ok(Ended::Forced));

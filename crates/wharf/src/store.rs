@@ -117,7 +117,7 @@ pub(crate) async fn open(storage: &Storage) -> Result<Stack, StartError> {
 }
 
 /// The store with its wrappers, untried.
-fn connect(place: &Place) -> Result<Stack, StartError> {
+pub(crate) fn connect(place: &Place) -> Result<Stack, StartError> {
     Ok(match place {
         Place::Local { root, durable } => {
             if !durable {

@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::config::{LOG_VARIABLE, Level, Log};
+use crate::config::{Config, LOG_VARIABLE, Level, Log};
+use crate::reload::{Reload, Switch};
 
 /// Why logs cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,33 @@ pub(crate) enum TelemetryError {
     Init(#[from] TryInitError),
 }
 
+/// Changes what is logged.
+#[derive(Clone)]
+pub(crate) struct LogLevel(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl Reload for LogLevel {
+    fn keys(&self) -> &'static [&'static str] {
+        &["log.level"]
+    }
+
+    fn prepare(&self, config: &Config) -> Result<Switch, String> {
+        let filter = filter(config.log.level, variable()).map_err(|error| error.to_string())?;
+        let set = self.0.clone();
+        Ok(Box::new(move || set(filter)))
+    }
+}
+
+/// The filter in the environment, which wins over the configuration.
+fn variable() -> Option<String> {
+    std::env::var(LOG_VARIABLE).ok().filter(|text| !text.is_empty())
+}
+
 /// Starts the log of this process. To be called once.
 ///
 /// # Errors
 /// Where `log.output` cannot be opened, or the filter in the environment is malformed.
-pub(crate) fn start(log: &Log) -> Result<(), TelemetryError> {
-    let filter = filter(log.level, std::env::var(LOG_VARIABLE).ok().filter(|text| !text.is_empty()))?;
+pub(crate) fn start(log: &Log) -> Result<LogLevel, TelemetryError> {
+    let filter = filter(log.level, variable())?;
     match &log.output {
         Some(path) => {
             let file = OpenOptions::new().append(true).create(true).open(path);
@@ -46,17 +68,30 @@ pub(crate) fn start(log: &Log) -> Result<(), TelemetryError> {
     }
 }
 
-fn write_to<W>(writer: W, terminal: bool, filter: EnvFilter) -> Result<(), TelemetryError>
+fn write_to<W>(writer: W, terminal: bool, filter: EnvFilter) -> Result<LogLevel, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let logs = tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter).with_ansi(terminal);
+    // The handle's type names the whole subscriber: a function hides it.
     if terminal {
-        logs.compact().with_target(false).finish().try_init()?;
+        let logs = logs.compact().with_target(false).with_filter_reloading();
+        let handle = logs.reload_handle();
+        logs.finish().try_init()?;
+        Ok(LogLevel(Arc::new(move |filter| said(handle.reload(filter)))))
     } else {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().try_init()?;
+        let logs = logs.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        let logs = logs.with_filter_reloading();
+        let handle = logs.reload_handle();
+        logs.finish().try_init()?;
+        Ok(LogLevel(Arc::new(move |filter| said(handle.reload(filter)))))
     }
-    Ok(())
+}
+
+fn said(changed: Result<(), tracing_subscriber::reload::Error>) {
+    if let Err(error) = changed {
+        tracing::error!(%error, "log.level cannot be changed any more");
+    }
 }
 
 /// The configured level for Wharf's own crates, and for the libraries beneath a level that does not drown them.

@@ -25,7 +25,7 @@ fn version_names_the_specification() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["serve", "verify", "doctor", "fsck", "completions"] {
+    for command in ["serve", "verify", "doctor", "fsck", "gc", "completions"] {
         let output = wharf(&[command, "--help"], &[]);
         assert!(stdout(&output).contains(&format!("Examples:\n  wharf {command}")), "{command}");
     }

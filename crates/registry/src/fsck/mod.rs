@@ -338,7 +338,7 @@ impl Walk {
 
     /// Whether something that was made at this time is older than the grace time.
     fn is_old(&self, made: Seconds) -> bool {
-        made + self.core.options.grace.as_secs() < self.core.now()
+        made + self.core.grace().as_secs() < self.core.now()
     }
 
     fn progress(&self, state: &State, share: Option<f64>) -> Progress {

@@ -28,7 +28,7 @@ impl Walk {
         };
         let (Some(cell), Key::Upload(repository, upload)) = (cell, key) else { return Ok(Looked::default()) };
         // Its entry may stand a grace time behind the last touch, and another one once it has expired.
-        let is_overdue = self.is_old(cell.value.touched + self.core.options.grace.as_secs());
+        let is_overdue = self.is_old(cell.value.touched + self.core.grace().as_secs());
         Ok(match is_overdue {
             true => Looked::suspect(Suspect::Session { repository, upload, etag: cell.etag }),
             false => Looked::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wharf_oci::Digest;
 
 use super::judge::{Fenced, Hold, Verdict, fence, judge};
-use super::{Counters, Outcome, refused};
+use super::{Done, Outcome, Wait, refused};
 use crate::blob_record::{self, BlobRecord, BlobState};
 use crate::breaks::Break;
 use crate::core::Core;
@@ -19,16 +19,13 @@ pub(crate) async fn collect(core: &Arc<Core>, digest: &Digest) -> Result<Outcome
         Verdict::Waiting(until) => {
             // A collector that stopped half-way must not leave it condemned.
             rescue(core, digest).await?;
-            Ok(Outcome::Later(until))
+            Ok(Outcome::Later(until, Wait::Held))
         }
         Verdict::Needed { repository, manifest, push } => {
             rescue(core, digest).await?;
             // A removal of that manifest that looked before this swap puts its due entries again, so that this one may go.
             match Handle::of(core, &repository).commit(core, Change::Keep(manifest, push)).await {
-                Ok(_) => {
-                    Counters::add(&core.counters.kept, 1);
-                    Ok(Outcome::Finished)
-                }
+                Ok(_) => Ok(Outcome::Finished(Done::Needed)),
                 Err(refusal) => refused(refusal),
             }
         }
@@ -78,9 +75,7 @@ async fn condemn(core: &Arc<Core>, digest: &Digest) -> Result<Outcome> {
             if core.broken(Break::GoneDeleted) {
                 core.records.delete(&crate::key::Key::Blob(digest.clone()).to_string()).await?;
             }
-            Counters::add(&core.counters.blobs, 1);
-            Counters::add(&core.counters.bytes, gone.size);
-            Ok(Outcome::Finished)
+            Ok(Outcome::Finished(Done::Blob { bytes: gone.size }))
         }
         Swap::Lost => Ok(Outcome::Again),
     }
@@ -98,7 +93,7 @@ async fn clear_unborn(core: &Arc<Core>, digest: &Digest) -> Result<Outcome> {
         Verdict::Unheld(holds) => match fence(core, &holds).await? {
             Fenced::Dead => {
                 remove(core, digest, &holds).await?;
-                Ok(Outcome::Finished)
+                Ok(Outcome::Finished(Done::Nothing))
             }
             Fenced::Alive | Fenced::Unknown => Ok(Outcome::Again),
         },

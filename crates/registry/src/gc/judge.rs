@@ -67,7 +67,7 @@ pub(crate) async fn judge(core: &Arc<Core>, digest: &Digest) -> Result<Verdict> 
                         let (repository, manifest, push) = (hold.repository, manifest.clone(), *push);
                         return Ok(Verdict::Needed { repository, manifest, push });
                     }
-                    push.made() + core.options.grace.as_secs()
+                    push.made() + core.grace().as_secs()
                 }
             };
             if wait > now {

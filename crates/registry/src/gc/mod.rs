@@ -3,14 +3,18 @@
 //! It works off the list of due entries that every write path put *before* it began. Two collectors may work on one entry: each
 //! step is a swap of the record that was looked at, so that doing it twice is harmless. The proof is in `docs/ARCHITECTURE.md`.
 
+mod account;
 mod blob;
+mod explain;
 pub(crate) mod judge;
 mod list;
+mod pace;
+mod plan;
 mod push;
+mod report;
 mod upload;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Core;
 use crate::due::{Due, Place};
@@ -18,36 +22,53 @@ use crate::error::Result;
 use crate::hold;
 use crate::repository::Refusal;
 
-pub use list::{Collected, Collector};
+pub(crate) use account::Account;
+pub use account::{Collected, Run};
+pub use explain::{BlobFacts, EntryFacts, Explanation, HolderFacts, ManifestFacts, Standing};
+pub use list::{Collector, Schedule};
+pub use pace::{Load, Pace};
+pub use plan::{Action, Plan};
+pub use report::{Ages, Step, WorkList};
 
 /// What became of a due entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Nothing is left to do: the entry goes.
-    Finished,
+    Finished(Done),
     /// It has to be looked at again at this time.
-    Later(crate::env::Seconds),
+    Later(crate::env::Seconds, Wait),
     /// Others changed things meanwhile: look again soon.
     Again,
 }
 
-/// What collectors of this process did since it started.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) blobs: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) uploads: AtomicU64,
-    pub(crate) pushes: AtomicU64,
-    pub(crate) segments: AtomicU64,
-    pub(crate) kept: AtomicU64,
-    pub(crate) postponed: AtomicU64,
-    pub(crate) errors: AtomicU64,
+/// How an entry ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// A blob went, with its bytes.
+    Blob { bytes: u64 },
+    /// An upload session went, with the bytes that it left.
+    Upload { bytes: u64 },
+    /// What a push had put went.
+    Push,
+    /// So many segments went.
+    Segments(u64),
+    /// A manifest needs the blob.
+    Needed,
+    /// The push is part of its repository.
+    Committed,
+    /// There was nothing, or nothing any more.
+    Nothing,
 }
 
-impl Counters {
-    pub(crate) fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Ordering::Relaxed);
-    }
+/// Why an entry has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A lease runs, or a young push may still become part of its repository.
+    Held,
+    /// Somebody wrote to the upload session not long ago.
+    Touched,
+    /// The upload session has just expired and is looked at once more; bytes went already.
+    Expired { bytes: u64 },
 }
 
 /// Works on one entry.
@@ -56,7 +77,7 @@ pub(crate) async fn work(core: &Arc<Core>, due: &Due) -> Result<Outcome> {
         Due::Blob(digest) => blob::collect(core, digest).await,
         Due::Lease { digest, repository, due, id } => {
             if *due > core.now() {
-                return Ok(Outcome::Later(*due));
+                return Ok(Outcome::Later(*due, Wait::Held));
             }
             // It is over, whatever else holds the blob.
             hold::release(core, digest, repository, Place { time: *due, id: *id }).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wharf_oci::{Digest, RepositoryName};
 use wharf_store::Generation;
 
-use super::{Counters, Outcome, refused};
+use super::{Done, Outcome, refused};
 use crate::core::Core;
 use crate::error::Result;
 use crate::hold;
@@ -28,7 +28,7 @@ pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, left:
     {
         // A removal that put this entry and has not swapped yet puts it again.
         return match handle.commit(core, Change::Keep(left.manifest.clone(), left.push)).await {
-            Ok(_) => Ok(Outcome::Finished),
+            Ok(_) => Ok(Outcome::Finished(Done::Committed)),
             Err(refusal) => refused(refusal),
         };
     }
@@ -39,8 +39,7 @@ pub(crate) async fn collect(core: &Arc<Core>, repository: &RepositoryName, left:
     }
     hold::withdraw_all(core, repository, left.blobs, left.manifest, left.push).await?;
     core.data.delete(left.generation).await?;
-    Counters::add(&core.counters.pushes, 1);
-    Ok(Outcome::Finished)
+    Ok(Outcome::Finished(Done::Push))
 }
 
 /// Looks at segments that a commit wrote or replaced.
@@ -65,9 +64,10 @@ pub(crate) async fn collect_segments(
             Err(refusal) => return refused(refusal),
         },
     };
+    let mut deleted = 0;
     for (id, _) in ids.iter().zip(present).filter(|(_, named)| !named) {
         core.records.delete(&Key::Segment(repository.clone(), *id).to_string()).await?;
-        Counters::add(&core.counters.segments, 1);
+        deleted += 1;
     }
-    Ok(Outcome::Finished)
+    Ok(Outcome::Finished(if deleted > 0 { Done::Segments(deleted) } else { Done::Nothing }))
 }

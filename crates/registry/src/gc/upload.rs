@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wharf_oci::{Digest, RepositoryName};
 use wharf_store::{Family, Generation};
 
-use super::{Counters, Outcome};
+use super::{Done, Outcome, Wait};
 use crate::backoff::Backoff;
 use crate::blob_record::{self, BlobRecord, BlobState};
 use crate::core::Core;
@@ -33,13 +33,13 @@ pub(crate) async fn collect(
                 let again = Due::Upload { repository: repository.name, upload: upload.clone(), missed: true };
                 due::put(core, again).await?;
             }
-            return Ok(Outcome::Finished);
+            return Ok(Outcome::Finished(Done::Nothing));
         }
         Err(e) => return Err(e),
     };
-    let until = cell.value.touched + core.options.grace.as_secs();
+    let until = cell.value.touched + core.grace().as_secs();
     if until > core.now() {
-        return Ok(Outcome::Later(until));
+        return Ok(Outcome::Later(until, Wait::Touched));
     }
     let keep = match &cell.value.state {
         SessionState::Open { .. } => return expire(&repository, upload, &cell, None).await,
@@ -49,11 +49,9 @@ pub(crate) async fn collect(
         SessionState::Done { digest, .. } => named(core, digest, upload).await?,
         SessionState::Spent { .. } | SessionState::Expired { digest: None } => None,
     };
-    let freed = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
+    let bytes = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
     core.records.delete(&repository.session_key(upload).to_string()).await?;
-    Counters::add(&core.counters.uploads, 1);
-    Counters::add(&core.counters.bytes, freed);
-    Ok(Outcome::Finished)
+    Ok(Outcome::Finished(Done::Upload { bytes }))
 }
 
 /// Expires a session and drops what it wrote. Its record stays for another grace time, and is looked at once more then: a request
@@ -73,9 +71,8 @@ async fn expire(
         Some(digest) => stop_commit(core, upload, &digest).await?,
         None => None,
     };
-    let freed = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
-    Counters::add(&core.counters.bytes, freed);
-    Ok(Outcome::Later(core.due()))
+    let bytes = wharf_store::write::sweep(core.data.as_ref(), upload, keep.as_ref()).await?;
+    Ok(Outcome::Later(core.due(), Wait::Expired { bytes }))
 }
 
 /// Makes a committer that stalled after it looked at the session lose its swap of the blob's record. Then what that record names is

@@ -45,6 +45,20 @@ impl View {
         found.iter().map(|(key, _)| self.last(key)).collect()
     }
 
+    /// At most `limit` tags of a manifest, in order.
+    pub(crate) async fn tags_of(&self, digest: &Digest, limit: usize) -> StoreResult<Vec<String>> {
+        let prefix = EntryKey::all_tags_of(digest);
+        let found = tree::scan(&self.core, &self.name, &self.root, &prefix, None, limit).await?;
+        Ok(found.iter().map(|(key, _)| key.last().to_owned()).collect())
+    }
+
+    /// At most `limit` indexes that list a manifest.
+    pub(crate) async fn listed_by(&self, digest: &Digest, limit: usize) -> StoreResult<Vec<Digest>> {
+        let prefix = EntryKey::all_listing(digest);
+        let found = tree::scan(&self.core, &self.name, &self.root, &prefix, None, limit).await?;
+        found.iter().map(|(key, _)| self.last(key)).collect()
+    }
+
     /// All manifests that refer to `subject`.
     pub(crate) async fn referrers(&self, subject: &Digest) -> StoreResult<Vec<(Digest, ReferrerEntry)>> {
         let prefix = EntryKey::all_referrers(subject);

@@ -503,7 +503,8 @@ async fn a_busy_registry_is_not_accused() {
     for registry in &replicas[..2] {
         let (collector, stop) = (registry.collector(), stop.clone());
         tasks.spawn(async move {
-            collector.run(Duration::from_millis(300), stop).await;
+            let schedule = Schedule { enabled: true, interval: Duration::from_millis(300) };
+            collector.run(tokio::sync::watch::channel(schedule).1, stop).await;
             None
         });
     }

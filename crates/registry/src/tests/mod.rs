@@ -3,6 +3,7 @@
 mod blobs;
 mod collect;
 mod fsck;
+mod inspect;
 mod manifests;
 mod segments;
 

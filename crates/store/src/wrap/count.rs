@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::call::{Answer, Call, Operation};
 use super::{Layer, Reading};
@@ -14,16 +16,20 @@ use crate::{DataStream, StoreError, StoreResult};
 #[derive(Debug, Default)]
 pub struct Counts {
     of: [OfOne; Operation::ALL.len()],
+    /// Calls that wait for their turn.
+    waiting: AtomicU64,
 }
 
 /// The counters of one kind of call.
 #[derive(Debug, Default)]
 struct OfOne {
     calls: AtomicU64,
+    answered: AtomicU64,
     errors: AtomicU64,
     given_up: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
+    micros: AtomicU64,
 }
 
 /// How often one kind of call was made, at one moment.
@@ -33,6 +39,8 @@ pub struct CallCount {
     pub operation: Operation,
     /// Calls that began.
     pub calls: u64,
+    /// Calls that were answered. A read counts here once it begins.
+    pub answered: u64,
     /// Calls that failed; to find nothing, or a family busy, is no failure. A read may fail after it was answered.
     pub errors: u64,
     /// Calls whose caller did not wait for the answer, or for all of a read: a deadline was missed or a request dropped.
@@ -41,6 +49,8 @@ pub struct CallCount {
     pub sent: u64,
     /// Bytes of content that came from the store.
     pub received: u64,
+    /// The time that all calls together took until they were answered, or failed.
+    pub time: Duration,
 }
 
 impl Counts {
@@ -58,11 +68,25 @@ impl Counts {
         CallCount {
             operation,
             calls: now(&of.calls),
+            answered: now(&of.answered),
             errors: now(&of.errors),
             given_up: now(&of.given_up),
             sent: now(&of.sent),
             received: now(&of.received),
+            time: Duration::from_micros(now(&of.micros)),
         }
+    }
+
+    /// How many calls wait for their turn at this moment: see [`super::Limits`].
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// A call waits for its turn as long as the answer is there.
+    pub(super) fn wait(self: &Arc<Self>) -> InLine {
+        add(&self.waiting, 1);
+        InLine(self.clone())
     }
 
     fn of(&self, operation: Operation) -> &OfOne {
@@ -70,11 +94,20 @@ impl Counts {
     }
 }
 
+/// See [`Counts::wait`].
+#[derive(Debug)]
+pub(super) struct InLine(Arc<Counts>);
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl OfOne {
     fn failed(&self, error: &StoreError) {
-        if !matches!(error, StoreError::NotFound { .. } | StoreError::Busy { .. }) {
-            add(&self.errors, 1);
-        }
+        let is_answer = matches!(error, StoreError::NotFound { .. } | StoreError::Busy { .. });
+        add(if is_answer { &self.answered } else { &self.errors }, 1);
     }
 }
 
@@ -124,12 +157,18 @@ impl Layer for Count {
         F: Fn() -> BoxFuture<'a, StoreResult<T>> + Send + Sync,
     {
         let mut waiting = Waiting::new(self.0.clone(), call.operation);
+        super::tally::count();
         add(&waiting.of().calls, 1);
         add(&waiting.of().sent, call.sent);
+        let began = Instant::now();
         let result = attempt().await;
         waiting.is_over = true;
+        add(&waiting.of().micros, u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         match &result {
-            Ok(answer) => add(&waiting.of().received, answer.received()),
+            Ok(answer) => {
+                add(&waiting.of().answered, 1);
+                add(&waiting.of().received, answer.received());
+            }
             Err(error) => waiting.of().failed(error),
         }
         result

@@ -1,5 +1,6 @@
 //! Limits how many attempts there are at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Layer;
 use super::call::{Answer, Call};
+use super::count::Counts;
 use crate::{StoreError, StoreResult};
 
 /// How many attempts there may be at a time.
@@ -32,11 +34,12 @@ impl Default for Limits {
 pub(super) struct Limit {
     turns: Semaphore,
     patience: Duration,
+    counts: Arc<Counts>,
 }
 
 impl Limit {
-    pub(super) fn new(most: usize, patience: Duration) -> Self {
-        Self { turns: Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)), patience }
+    pub(super) fn new(most: usize, patience: Duration, counts: Arc<Counts>) -> Self {
+        Self { turns: Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)), patience, counts }
     }
 }
 
@@ -50,6 +53,7 @@ impl Layer for Limit {
         let turn = match self.turns.try_acquire() {
             Ok(turn) => Ok(turn),
             Err(_) => {
+                let _in_line = self.counts.wait();
                 timeout(self.patience, self.turns.acquire()).await.map_err(|_| refused("too many calls at a time"))?
             }
         };

@@ -11,6 +11,7 @@ mod deadline;
 mod exclusive;
 mod limit;
 mod retry;
+mod tally;
 mod wrapped;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use deadline::Deadlines;
 pub use exclusive::Exclusive;
 pub use limit::Limits;
 pub use retry::Retries;
+pub use tally::tally;
 
 use call::{Answer, Call};
 use count::Count;
@@ -90,8 +92,9 @@ pub fn stack(records: Arc<dyn Records>, data: Arc<dyn Data>, options: StackOptio
         data = Arc::new(Wrapped::new(data, layer));
     }
     if let Some(limits) = options.limits {
-        records = Arc::new(Wrapped::new(records, Arc::new(Limit::new(limits.records, limits.patience))));
-        data = Arc::new(Wrapped::new(data, Arc::new(Limit::new(limits.data, limits.patience))));
+        records =
+            Arc::new(Wrapped::new(records, Arc::new(Limit::new(limits.records, limits.patience, counts.clone()))));
+        data = Arc::new(Wrapped::new(data, Arc::new(Limit::new(limits.data, limits.patience, counts.clone()))));
     }
     if let Some(retries) = options.retries {
         let layer = Arc::new(Retry::new(retries));

@@ -1,8 +1,10 @@
 //! The command line: one command a file.
 
+mod command;
 mod completions;
 mod doctor;
 mod fsck;
+mod gc;
 mod output;
 mod serve;
 mod verify;
@@ -37,6 +39,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Walk the whole registry: find what is lost, in danger, or left behind
     Fsck(fsck::Fsck),
+    /// Look into the garbage collector, or let it work now
+    Gc(gc::Gc),
     /// Print the version
     Version(version::Version),
     /// Print a completion script for a shell
@@ -65,6 +69,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Fsck(command) => command.run(),
+        Command::Gc(command) => command.run(),
         Command::Version(command) => command.run(),
         Command::Completions(command) => command.run(),
     }

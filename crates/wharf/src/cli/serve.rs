@@ -14,7 +14,8 @@ use super::{Source, output};
   WHARF_HTTP_PORT=8080 wharf serve config.yaml
 
 SIGTERM or SIGINT: stop when running requests have ended, after http.drainTimeout at the latest.
-A second signal: stop at once.")]
+A second signal: stop at once.
+SIGHUP: read the configuration again; so does a change of its file.")]
 pub(super) struct Serve {
     #[command(flatten)]
     source: Source,
@@ -29,11 +30,14 @@ impl Serve {
                 return ExitCode::FAILURE;
             }
         };
-        if let Err(error) = crate::telemetry::start(&loaded.config.log) {
-            output::error(error);
-            return ExitCode::FAILURE;
-        }
-        match crate::serve::run(&loaded) {
+        let level = match crate::telemetry::start(&loaded.config.log) {
+            Ok(level) => level,
+            Err(error) => {
+                output::error(error);
+                return ExitCode::FAILURE;
+            }
+        };
+        match crate::serve::run(loaded, level) {
             Ok(code) => code,
             Err(error) => {
                 tracing::error!("{error}");

@@ -16,6 +16,7 @@ impl Config {
         add("storage.gc", storage.gc.to_string());
         add("storage.gcDelay", duration(storage.gc_delay));
         add("storage.gcInterval", duration(storage.gc_interval));
+        add("storage.gcCallsPerSecond", storage.gc_calls_per_second.to_string());
         add("storage.redirectBlobURL", storage.redirect_blob_url.to_string());
         add("storage.singleReplica", storage.single_replica.to_string());
         add("storage.uploadMemory", show_bytes(storage.upload_memory));
@@ -52,6 +53,7 @@ impl Config {
         add("log.output", output.unwrap_or_else(|| "standard output".to_owned()));
         let audit = self.log.audit.as_ref().map(|path| path.display().to_string());
         add("log.audit", audit.unwrap_or_else(|| "none".to_owned()));
+        add("extensions.metrics", self.extensions.metrics_path.clone().unwrap_or_else(|| "not served".to_owned()));
         add("distSpecVersion", SPEC_VERSION.to_owned());
         settings
     }

@@ -103,6 +103,16 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Notice {
+    /// Puts it into the log.
+    pub(crate) fn log(&self) {
+        match self.weight {
+            Weight::Info => tracing::info!(key = %self.key, "{}", self.text),
+            Weight::Warn => tracing::warn!(key = %self.key, "{}", self.text),
+        }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.text)

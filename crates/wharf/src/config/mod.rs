@@ -4,9 +4,11 @@
 //! keys ([`check`], [`keys`]) → typed sections ([`storage`], [`http`], [`log`]). Every step adds what it finds to one
 //! list, so that a refusal names everything at once.
 
+mod changes;
 mod check;
 mod effective;
 mod env;
+mod extensions;
 mod findings;
 mod format;
 mod http;
@@ -27,13 +29,15 @@ use std::path::{Path, PathBuf};
 use self::check::Checker;
 use self::findings::Findings;
 use self::section::Source;
-use self::value::Value;
 
+pub(crate) use self::changes::{Change, changes};
 pub(crate) use self::env::{CONFIG as CONFIG_VARIABLE, Environment, LOG as LOG_VARIABLE};
+pub(crate) use self::extensions::Extensions;
 pub(crate) use self::findings::{Notice, Refused, Weight};
 pub(crate) use self::http::{Http, TlsFiles};
 pub(crate) use self::log::{Level, Log};
 pub(crate) use self::storage::{Driver, Place, Service, Storage};
+pub(crate) use self::value::Value;
 
 /// The version of the distribution specification that is implemented.
 pub(crate) const SPEC_VERSION: &str = "1.1.1";
@@ -47,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     /// `log`.
     pub(crate) log: Log,
+    /// `extensions`.
+    pub(crate) extensions: Extensions,
 }
 
 /// Where a configuration came from.
@@ -67,6 +73,18 @@ pub(crate) struct Loaded {
     pub(crate) origin: Origin,
     /// What its author should know.
     pub(crate) notices: Vec<Notice>,
+    /// What was written, checked, with the environment over it.
+    pub(crate) tree: Value,
+}
+
+impl Origin {
+    /// The file, where there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Defaults => None,
+            Self::File(path) => Some(path),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -91,9 +109,14 @@ pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Loa
     let tree = checked(tree, environment, &mut findings, &mut variables);
     let mut source = Source { tree: &tree, environment, bare, findings: &mut findings };
     check_spec_version(&mut source);
-    let config = Config { storage: Storage::read(&mut source), http: Http::read(&mut source), log: Log::read(&source) };
+    let config = Config {
+        storage: Storage::read(&mut source),
+        http: Http::read(&mut source),
+        log: Log::read(&source),
+        extensions: Extensions::read(&mut source),
+    };
     let notices = findings.finish(&origin.to_string(), &variables)?;
-    Ok(Loaded { config, origin, notices })
+    Ok(Loaded { config, origin, notices, tree })
 }
 
 fn read_file(path: &Path, findings: &mut Findings) -> Value {

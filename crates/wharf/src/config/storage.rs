@@ -15,6 +15,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const SHORT_DELAY: Duration = Duration::from_secs(60);
 /// The shortest pause between two collections.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+/// Some 25 blobs a second, and a small part of what a bucket or a disk can do.
+const GC_CALLS: u64 = 250;
 const MIB: u64 = 1 << 20;
 /// Sizes of a part that S3 takes.
 const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=5 * 1024 * MIB;
@@ -30,6 +32,8 @@ pub(crate) struct Storage {
     pub(crate) gc_delay: Duration,
     /// `gcInterval`: the pause between two collections; at least a second.
     pub(crate) gc_interval: Duration,
+    /// `gcCallsPerSecond`: calls of the store that the collector may make in a second; 0 is any number.
+    pub(crate) gc_calls_per_second: u64,
     /// `redirectBlobURL`: answer a pull of a blob with a signed URL of the store.
     pub(crate) redirect_blob_url: bool,
     /// `singleReplica`: no other process uses this store, so that it needs no conditional writes.
@@ -136,6 +140,7 @@ impl Storage {
             gc,
             gc_delay: gc_delay(source),
             gc_interval: gc_interval(source),
+            gc_calls_per_second: gc_calls_per_second(source),
             single_replica: source.switch("storage.singleReplica").unwrap_or(false),
             upload_memory: source.bytes("storage.uploadMemory", 16 * MIB).unwrap_or(upload_memory),
             cache_memory: source.bytes("storage.cacheMemory", 8 * MIB).unwrap_or(64 * MIB),
@@ -160,6 +165,15 @@ fn gc_interval(source: &mut Source<'_>) -> Duration {
         source.notice(Weight::Warn, KEY, "raised to one second, the shortest");
     }
     interval.max(LEAST_INTERVAL)
+}
+
+fn gc_calls_per_second(source: &mut Source<'_>) -> u64 {
+    const KEY: &str = "storage.gcCallsPerSecond";
+    let Some(calls) = source.int(KEY) else { return GC_CALLS };
+    u64::try_from(calls).unwrap_or_else(|_| {
+        source.problem(KEY, "must not be negative; 0 is any number");
+        GC_CALLS
+    })
 }
 
 fn redirect(source: &mut Source<'_>, place: &Place) -> bool {

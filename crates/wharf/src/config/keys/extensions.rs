@@ -1,7 +1,7 @@
 //! Keys of `extensions`.
 
 use super::Kind::{Block, Blocks, Bool, Duration, Free, Int, List, Number, Path, Secret, Text};
-use super::{Key, inner, later, unneeded};
+use super::{Key, inner, later, unneeded, used};
 
 const OBSOLETE: &str = "zot itself no longer has it";
 
@@ -14,9 +14,9 @@ pub(super) const KEYS: &[Key] = &[
     inner("extensions.search.cve.trivy.vulnSeveritySources", List),
     inner("extensions.search.cve.trivy.sbom.enable", Bool),
     inner("extensions.search.cve.trivy.sbom.format", Text),
-    later("extensions.metrics", Block, "no metrics are served"),
-    inner("extensions.metrics.enable", Bool),
-    inner("extensions.metrics.prometheus.path", Text),
+    used("extensions.metrics", Block),
+    used("extensions.metrics.enable", Bool),
+    used("extensions.metrics.prometheus.path", Text),
     later("extensions.scrub", Block, "stored blobs are not hashed again in the background"),
     inner("extensions.scrub.enable", Bool),
     inner("extensions.scrub.interval", Duration),

@@ -16,6 +16,7 @@ pub(super) const KEYS: &[Key] = &[
     used("storage.gc", Bool),
     used("storage.gcDelay", Duration),
     used("storage.gcInterval", Duration),
+    used("storage.gcCallsPerSecond", Int),
     used("storage.redirectBlobURL", Bool),
     used("storage.singleReplica", Bool),
     used("storage.uploadMemory", Bytes),
