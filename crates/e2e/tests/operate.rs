@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ async fn collects(replica: &Replica, asks_the_server: bool) {
         let freed = page.lines().find_map(|line| line.strip_prefix("wharf_gc_freed_bytes_total ")).unwrap();
         assert!(freed.parse::<f64>().unwrap() >= image.layer.len() as f64, "{freed}");
     }
-    let text = wharf(replica, &["status"], &[]);
+    let text = wharf(replica.config(), &["status"], &[]);
     assert!(text.starts_with("Work list: "), "{text}");
     say!("gc status, run and explain: {} steps, {} bytes went", steps.len() - 1, summary["bytes"]);
 }
@@ -90,9 +91,11 @@ async fn collects(replica: &Replica, asks_the_server: bool) {
 async fn reloads(lab: &Lab, replica: &Replica) {
     let client = Client::new([replica.address()]);
     let mut config: Value = serde_json::from_slice(&std::fs::read(replica.config()).unwrap()).unwrap();
+    // The command reads a configuration too: one that stays as it is.
+    let own = lab.file("operator.json", &config.to_string());
+    let delay = || told(&wharf(&own, &["status", "--json"], &[]))[0]["delay"].as_u64();
     config["storage"]["gcDelay"] = json!("2h");
     config["storage"]["cacheMemory"] = json!("32MiB");
-    let delay = || gc(replica, &["status"], &[])[0]["delay"].as_u64();
     assert_eq!(delay(), Some(1));
     let name = replica.config().file_name().unwrap().to_str().unwrap().to_owned();
     let _ = lab.file(&name, &config.to_string());
@@ -101,7 +104,8 @@ async fn reloads(lab: &Lab, replica: &Replica) {
     let log = replica.log();
     assert!(log.contains("storage.cacheMemory") && log.contains("after a restart"), "{log}");
 
-    let _ = lab.file(&name, &config.to_string().replace("2h", "two hours"));
+    config["storage"]["gcDelay"] = json!("two hours");
+    let _ = lab.file(&name, &config.to_string());
     replica.hang_up();
     wait::until("the bad file is refused", PATIENCE, async || {
         figures(&client).await.contains("wharf_config_last_reload_accepted 0")
@@ -111,7 +115,8 @@ async fn reloads(lab: &Lab, replica: &Replica) {
     assert!(replica.log().contains("storage.gcDelay = "), "the log says what is wrong");
 
     // Nobody has to say that the file is another one.
-    let _ = lab.file(&name, &config.to_string().replace("2h", "3h"));
+    config["storage"]["gcDelay"] = json!("3h");
+    let _ = lab.file(&name, &config.to_string());
     wait::until("the change is noticed", PATIENCE, async || delay() == Some(10_800)).await;
     say!("reloads: by SIGHUP, refused, and by a change of the file");
 }
@@ -122,13 +127,16 @@ async fn figures(client: &Client) -> String {
 
 /// What a command of `wharf gc` tells, line by line.
 fn gc(replica: &Replica, command: &[&str], arguments: &[&str]) -> Vec<Value> {
-    let text = wharf(replica, &[command, &["--json"]].concat(), arguments);
+    told(&wharf(replica.config(), &[command, &["--json"]].concat(), arguments))
+}
+
+fn told(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn wharf(replica: &Replica, command: &[&str], arguments: &[&str]) -> String {
+fn wharf(config: &Path, command: &[&str], arguments: &[&str]) -> String {
     let mut process = Command::new(tools::wharf());
-    process.arg("gc").args(command).arg(replica.config()).args(arguments);
+    process.arg("gc").args(command).arg(config).args(arguments);
     // The configuration file says all, as for the replica.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARF_")) {
         process.env_remove(name);
