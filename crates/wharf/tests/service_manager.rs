@@ -23,7 +23,7 @@ fn next(socket: &UnixDatagram) -> String {
 }
 
 #[test]
-fn the_service_manager_hears_ready_alive_and_stopping() {
+fn the_service_manager_hears_ready_alive_reloading_and_stopping() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -39,8 +39,12 @@ fn the_service_manager_hears_ready_alive_and_stopping() {
         assert_eq!(next(&socket), "WATCHDOG=1");
     }
     let pid = i32::try_from(service.0.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    let other = || std::iter::repeat_with(|| next(&socket)).find(|message| message != "WATCHDOG=1").expect("endless");
+    kill_process(pid, Signal::HUP).expect("signalled");
+    let reloading = other();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(other(), "READY=1");
     kill_process(pid, Signal::TERM).expect("signalled");
-    let stopping = std::iter::repeat_with(|| next(&socket)).find(|message| message != "WATCHDOG=1");
-    assert_eq!(stopping.as_deref(), Some("STOPPING=1"));
+    assert_eq!(other(), "STOPPING=1");
     assert!(service.0.wait().expect("ended").success());
 }

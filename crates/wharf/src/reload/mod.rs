@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::watch::Watch;
 use crate::config::{self, Change, Config, Environment, Loaded, Notice, Value, changes};
 use crate::metrics::Reloads;
+use crate::service_manager;
 
 /// Switches a concern over to what it got ready.
 pub(crate) type Switch = Box<dyn FnOnce() + Send>;
@@ -82,7 +83,9 @@ impl Reloader {
             tracing::info!(config = %self.loaded.origin, "{why}: reading the configuration again");
             // Concerns read files.
             let done = tokio::task::spawn_blocking(move || {
+                service_manager::reloading();
                 self.reload();
+                service_manager::ready();
                 self
             });
             match done.await {
