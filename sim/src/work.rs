@@ -1,6 +1,6 @@
 //! What clients do, and what the model is told of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -249,6 +249,7 @@ impl Client {
             media_type: None,
             digest: None,
             tags: tags.iter().map(|t| tag(t)).collect::<BTreeSet<_>>(),
+            limits: BTreeMap::new(),
             by: None,
         };
         let at = self.at(repository);
@@ -385,7 +386,14 @@ impl Client {
     }
 
     async fn push_stolen(&self, repository: &str, bytes: Bytes) -> bool {
-        let push = ManifestPush { bytes, media_type: None, digest: None, tags: BTreeSet::new(), by: None };
+        let push = ManifestPush {
+            bytes,
+            media_type: None,
+            digest: None,
+            tags: BTreeSet::new(),
+            limits: BTreeMap::new(),
+            by: None,
+        };
         let at = self.at(repository);
         matches!(self.ask(format!("push {repository} with a secret blob"), at.push_manifest(push)).await, Some(Ok(_)))
     }

@@ -10,6 +10,7 @@
 pub mod balancer;
 pub mod client;
 pub mod content;
+pub mod directory;
 pub mod engines;
 pub mod image;
 pub mod lab;

@@ -77,12 +77,20 @@ impl Registry {
 impl Cluster {
     /// `replicas` processes over an empty bucket, behind a balancer.
     pub async fn start(lab: &Lab, replicas: usize) -> Self {
+        Self::configured(lab, replicas, &serde_json::Value::Null).await
+    }
+
+    /// The same with more keys in the configuration of each.
+    pub async fn configured(lab: &Lab, replicas: usize, more: &serde_json::Value) -> Self {
         let store = Seaweed::start(lab).await;
         let proxy = Proxy::start(&store.address()).await;
         let storage = Storage::S3(store.bucket_at(proxy.address()));
         let mut running = Vec::new();
         for index in 0..replicas {
-            running.push(Replica::start(lab, &format!("wharf-{index}"), &storage).await);
+            running.push(
+                Replica::configured(lab, &format!("wharf-{index}"), &storage, more)
+                    .await,
+            );
         }
         let addresses: Vec<String> = running.iter().map(Replica::address).collect();
         let balancer = Balancer::start(lab, &addresses).await;

@@ -162,8 +162,8 @@ pub fn ready_path() -> String {
     std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned())
 }
 
-/// Puts the keys of `more` over those of `config`.
-fn merge(config: &mut Value, more: &Value) {
+/// Puts the keys of `more` over those of a configuration.
+pub fn merge(config: &mut Value, more: &Value) {
     match (config, more) {
         (Value::Object(config), Value::Object(more)) => {
             for (key, value) in more {

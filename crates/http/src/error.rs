@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -155,6 +155,60 @@ impl WireError {
         Self::bad(ErrorCode::Unsupported, "the parameter n must be a number, 0 or more")
     }
 
+    /// Nobody is known by what the request shows, or it shows nothing and would have to.
+    pub(crate) fn unauthorized(message: String, challenge: HeaderValue) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message).header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// They may not; `reason` is a condition's own word.
+    pub(crate) fn denied(message: impl Into<Cow<'static, str>>, reason: Option<String>) -> Self {
+        let error = Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message);
+        match reason {
+            Some(reason) => error.detail(json!({ "reason": reason })),
+            None => error,
+        }
+    }
+
+    /// Whether it is one of the two above.
+    pub(crate) fn is_about_access(&self) -> bool {
+        matches!(self.0.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
+    /// Too many passwords are being tried.
+    pub(crate) fn too_many_logins() -> Self {
+        let message = "too many logins wait for their passwords to be checked";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+            .header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// What would know a login does not answer.
+    pub(crate) fn login_unavailable() -> Self {
+        let message = "logins cannot be checked at this moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            .header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// More scopes than a token has.
+    pub(crate) fn scopes_invalid(why: impl ToString) -> Self {
+        Self::bad(ErrorCode::Unsupported, why)
+    }
+
+    /// Another way to get a token than by a password.
+    pub(crate) fn grant_unsupported() -> Self {
+        Self::bad(ErrorCode::Unsupported, "the only grant_type is password")
+    }
+
+    /// No API key is made so.
+    pub(crate) fn api_key_invalid(why: String) -> Self {
+        Self::bad(ErrorCode::Unsupported, why)
+    }
+
+    /// A body that is read whole, and too large for that.
+    pub(crate) fn body_too_large(most: usize) -> Self {
+        let message = format!("the body has at most {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message)
+    }
+
     /// A fault of the registry's own.
     pub(crate) fn internal() -> Self {
         let message = "the registry made a mistake; its log has the details under the id in X-Request-Id";
@@ -273,6 +327,11 @@ impl From<Error> for WireError {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied, error.to_string())
                     .header(ALLOW, HeaderValue::from_static("GET, HEAD"))
                     .detail(json!({ "digest": what, "neededBy": by }))
+            }
+            Error::TagDenied { ref tag, .. } => Self::denied(error.to_string(), None).detail(json!({ "tag": tag })),
+            Error::Shared { ref what, tags } => {
+                Self::new(StatusCode::CONFLICT, ErrorCode::ManifestInvalid, error.to_string())
+                    .detail(json!({ "digest": what, "tags": tags }))
             }
             Error::Body(ref why) if why.is::<Stalled>() => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::SizeInvalid, error.to_string())

@@ -3,6 +3,7 @@
 //! A request passes `middleware/` (request id, access log, panic guard), is routed by its path alone, and is answered by one file
 //! a resource in `routes/`, which calls the domain in `wharf-registry`. Every refusal is a named value of `error.rs`.
 
+mod access;
 mod app;
 mod audit;
 mod body;
@@ -29,6 +30,7 @@ mod sendfile;
 mod server;
 mod tls;
 
+pub use access::RegistryKeys;
 pub use audit::{AuditLine, AuditLog};
 pub use caller::{Caller, ClientCertificate, Peer};
 pub use limits::{Limiter, Limits};

@@ -39,6 +39,8 @@ fn write(route: &Route) -> String {
         Route::Upload(name, id) => format!("/v2/{name}/blobs/uploads/{id}"),
         Route::Tags(name) => format!("/v2/{name}/tags/list"),
         Route::Referrers(name, digest) => format!("/v2/{name}/referrers/{digest}"),
+        Route::Token => "/token".to_owned(),
+        Route::ApiKeys => "/zot/auth/apikey".to_owned(),
         Route::Live => "/livez".to_owned(),
         Route::Ready => "/readyz".to_owned(),
         Route::Started => "/startupz".to_owned(),

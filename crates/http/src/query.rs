@@ -16,6 +16,11 @@ impl<'a> Query<'a> {
         Self(query.unwrap_or_default())
     }
 
+    /// As it came.
+    pub(crate) const fn as_str(self) -> &'a str {
+        self.0
+    }
+
     /// The first value of a parameter.
     pub(crate) fn get(self, name: &str) -> Option<Cow<'a, str>> {
         self.all(name).next()

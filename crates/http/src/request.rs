@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use wharf_oci::{Digest, RepositoryName};
 use wharf_registry::{Registry, Repository};
 
+use crate::access::Visit;
 use crate::app::App;
 use crate::body::{Body, RequestBody};
 use crate::error::WireError;
@@ -14,6 +15,8 @@ use crate::query::Query;
 pub(crate) struct Request<'a> {
     /// What serves it.
     pub(crate) app: &'a App,
+    /// Who makes it, and what they may do.
+    pub(crate) visit: Visit<'a>,
     /// GET, HEAD or another that the resource allows.
     pub(crate) method: &'a Method,
     /// The headers as they came.

@@ -40,6 +40,10 @@ pub(crate) enum Route {
     Tags(RepositoryName),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(RepositoryName, Digest),
+    /// `/token`
+    Token,
+    /// `/zot/auth/apikey`
+    ApiKeys,
     /// `/livez`
     Live,
     /// `/readyz`
@@ -71,6 +75,8 @@ impl Route {
         match path {
             "/v2/" | "/v2" => Ok(Self::Base),
             "/v2/_catalog" => Ok(Self::Catalog),
+            "/token" => Ok(Self::Token),
+            "/zot/auth/apikey" => Ok(Self::ApiKeys),
             LIVE => Ok(Self::Live),
             READY => Ok(Self::Ready),
             STARTED => Ok(Self::Started),
@@ -125,7 +131,22 @@ impl Route {
             Self::Blob(..) => "GET, HEAD, DELETE",
             Self::Uploads(_) => "POST",
             Self::Upload(..) => "GET, PATCH, PUT, DELETE",
+            Self::Token => "GET, HEAD, POST",
+            Self::ApiKeys => "GET, HEAD, POST, DELETE",
             _ => "GET, HEAD",
+        }
+    }
+
+    /// The repository that it is about.
+    pub(crate) const fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Tags(name)
+            | Self::Referrers(name, _) => Some(name),
+            _ => None,
         }
     }
 

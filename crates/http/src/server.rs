@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wharf_auth::Gate;
 use wharf_registry::Registry;
 
 use crate::app::App;
@@ -52,6 +53,8 @@ pub struct HttpOptions {
     pub write_timeout: Option<Duration>,
     /// Longest time that the head of a request may take, and that a connection may be idle between requests of HTTP/1.1.
     pub header_timeout: Duration,
+    /// Who callers are and what they may do.
+    pub access: Arc<Gate>,
     /// How long new connections are still taken after the signal to stop, until load balancers have seen `/readyz` change.
     pub drain_lag: Duration,
     /// How long requests may go on after that signal: uploads that are still under way shortly before are cut short, kept as far as
@@ -75,6 +78,7 @@ impl Default for HttpOptions {
             stall_timeout: Some(Duration::from_secs(60)),
             write_timeout: Some(Duration::from_secs(60)),
             header_timeout: Duration::from_secs(60),
+            access: Arc::default(),
             drain_lag: Duration::from_secs(1),
             drain_limit: Duration::from_secs(25),
             metrics: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_oci::{Digest, InvalidManifest, RepositoryName};
+use wharf_oci::{Digest, InvalidManifest, RepositoryName, Tag};
 use wharf_store::StoreError;
 
 /// The result of a registry call.
@@ -60,6 +60,22 @@ pub enum Error {
         /// Who needs it.
         by: Digest,
     },
+    /// The pusher may not do this with the tag: see [`crate::TagLimit`].
+    #[error("{}", tag_denied(.tag, *.exists))]
+    TagDenied {
+        /// Which.
+        tag: Tag,
+        /// It is there, and names another manifest; otherwise it is not there.
+        exists: bool,
+    },
+    /// More tags name the manifest than the one that the caller means.
+    #[error("{tags} tags name {what}; delete the tags that should go")]
+    Shared {
+        /// What should be deleted.
+        what: Digest,
+        /// How many.
+        tags: usize,
+    },
     /// The client went away or its body broke off. Nothing that was acknowledged is lost.
     #[error("the request body broke off: {0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
@@ -79,6 +95,13 @@ impl Error {
     #[must_use]
     pub const fn is_definite(&self) -> bool {
         !matches!(self, Self::Contended(_) | Self::Store(_) | Self::Commit(_))
+    }
+}
+
+fn tag_denied(tag: &Tag, exists: bool) -> String {
+    match exists {
+        true => format!("the tag {tag} is there and may not be moved to another manifest"),
+        false => format!("the tag {tag} is not there and may not be created"),
     }
 }
 

@@ -8,6 +8,7 @@ use wharf_oci::{Digest, RepositoryName};
 use wharf_store::Family;
 
 use crate::env::Seconds;
+use crate::secret::{ApiKeyId, Owner};
 
 /// A random id that is never used twice: of a push, a committer, a lease, a segment or a work-list entry. It begins with the time
 /// at which it was made, so that the age of a push can be told from its holds.
@@ -104,6 +105,10 @@ pub(crate) enum Key {
     Hold(Digest, RepositoryName, Holder),
     /// Work for the collector, not before a time.
     Due(Seconds, Id),
+    /// A secret that all replicas share, by its name.
+    Secret(String),
+    /// What is known of an API key.
+    Api(Owner, ApiKeyId),
 }
 
 /// The prefixes that are listed.
@@ -127,6 +132,10 @@ impl Key {
         format!("hold/{}/{}/l/", Dashed(digest), Encoded(repository))
     }
 
+    pub(crate) fn api_keys_of(owner: &Owner) -> String {
+        format!("apikey/{owner}/")
+    }
+
     /// The repository in a folder of [`Key::holds`].
     pub(crate) fn repository_of_hold_folder(folder: &str) -> Result<RepositoryName, InvalidKey> {
         folder.strip_suffix('/').and_then(|f| f.rsplit('/').next()).ok_or(InvalidKey).and_then(decode)
@@ -148,6 +157,8 @@ impl fmt::Display for Key {
                 }
             }
             Self::Due(time, id) => write!(f, "due/{}/{id}", Padded(*time)),
+            Self::Secret(name) => write!(f, "secret/{name}"),
+            Self::Api(owner, id) => write!(f, "apikey/{owner}/{id}"),
         }
     }
 }
@@ -173,10 +184,18 @@ impl FromStr for Key {
                 Self::Hold(digest, name, holder)
             }
             "due" => Self::Due(unpad(next()?)?, next()?.parse()?),
+            "secret" => Self::Secret(plain(next()?)?),
+            "apikey" => Self::Api(Owner::parse(next()?)?, ApiKeyId::parse(next()?)?),
             _ => return Err(InvalidKey),
         };
         if parts.next().is_some() { Err(InvalidKey) } else { Ok(key) }
     }
+}
+
+/// The name of a secret.
+fn plain(segment: &str) -> Result<String, InvalidKey> {
+    let is_plain = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    if is_plain { Ok(segment.to_owned()) } else { Err(InvalidKey) }
 }
 
 /// A repository's name as one segment: `/` becomes `!`, which no name contains.
@@ -246,6 +265,8 @@ mod tests {
             Key::Upload(name.clone(), Family::new(9)),
             Key::Segment(name.clone(), id),
             Key::Due(1_764_000_000, id),
+            Key::Secret("token-key".to_owned()),
+            Key::Api(Owner::new("a/../b"), ApiKeyId::new(7)),
         ];
         keys.extend(holders.map(|h| Key::Hold(digest.clone(), name.clone(), h)));
         for key in keys {

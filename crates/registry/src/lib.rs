@@ -23,6 +23,7 @@ mod push;
 mod record;
 mod registry;
 mod repository;
+mod secret;
 mod upload;
 mod usage;
 
@@ -40,9 +41,10 @@ pub use gc::{
 };
 pub use inspect::Claims;
 pub use pull::StoredManifest;
-pub use push::{ManifestPush, Pushed};
+pub use push::{ManifestPush, Pushed, TagLimit};
 pub use registry::{Options, Page, Registry, Repository};
 pub use repository::Shape;
+pub use secret::{ApiKeyId, Owner};
 pub use upload::{Chunk, UploadId, UploadStatus};
 pub use usage::{CacheUsage, Usage};
 /// The bytes of a blob, as [`Repository::read_blob`] answers them.

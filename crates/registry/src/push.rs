@@ -5,7 +5,7 @@
 //! of the two sees the other; and it fences the repository before it calls a hold dead, so that a push which stalled in between
 //! has to begin again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wharf_oci::{Algorithm, Digest, Manifest, Reference, Tag};
@@ -35,8 +35,19 @@ pub struct ManifestPush {
     pub digest: Option<Digest>,
     /// Tags to set, in the same change.
     pub tags: BTreeSet<Tag>,
+    /// What the pusher may not do with some of them. Looked at in the very version that the change is made to.
+    pub limits: BTreeMap<Tag, TagLimit>,
     /// Who pushes, for the record.
     pub by: Option<String>,
+}
+
+/// What a pusher may not do with a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagLimit {
+    /// Let it name another manifest where it is there.
+    OnlyNew,
+    /// Make it where it is not there.
+    OnlyExisting,
 }
 
 /// What was pushed.
@@ -80,7 +91,7 @@ impl Repository {
             blobs: manifest.blobs.iter().cloned().collect(),
             bytes: push.bytes,
             manifest,
-            tags: TagPush { digest, tags: push.tags, by: push.by },
+            tags: TagPush { digest, tags: push.tags, limits: push.limits, by: push.by },
         };
         self.push_until_settled(&pushing).await?;
         self.core.manifests.insert(pushing.tags.digest.clone(), pushing.bytes);
@@ -148,7 +159,10 @@ impl Repository {
                 Err(Refusal::Fenced) => stale.push(attempt),
                 Err(refusal) => {
                     let error = refused(refusal, &pushing.tags.digest, self);
-                    if matches!(error, Error::ManifestBlobUnknown(_) | Error::ManifestUnknown(_)) {
+                    if matches!(
+                        error,
+                        Error::ManifestBlobUnknown(_) | Error::ManifestUnknown(_) | Error::TagDenied { .. }
+                    ) {
                         stale.push(attempt);
                     }
                     return Err(error);
@@ -280,11 +294,19 @@ impl Repository {
                     other => refused(other, &Algorithm::Sha256.digest(b""), self),
                 })
             }
-            Reference::Digest(digest) => self.delete_by_digest(digest).await,
+            Reference::Digest(digest) => self.delete_by_digest(digest, usize::MAX).await,
         }
     }
 
-    async fn delete_by_digest(&self, digest: &Digest) -> Result<()> {
+    /// Deletes a manifest as [`Repository::delete_manifest`] does, if no more than one tag names it.
+    ///
+    /// # Errors
+    /// As there; and [`Error::Shared`].
+    pub async fn delete_unshared_manifest(&self, digest: &Digest) -> Result<()> {
+        self.delete_by_digest(digest, 1).await
+    }
+
+    async fn delete_by_digest(&self, digest: &Digest, most_tags: usize) -> Result<()> {
         let mut backoff = Backoff::new();
         let mut found_before = false;
         while backoff.goes_on() {
@@ -309,6 +331,7 @@ impl Repository {
                 kept: view.root.kept,
                 children: manifest.children,
                 subject: manifest.subject,
+                most_tags,
             };
             match self.handle().commit(&self.core, Change::DeleteManifest(Box::new(removal))).await {
                 Ok(_) => {
@@ -362,6 +385,8 @@ fn refused(refusal: Refusal, digest: &Digest, repository: &Repository) -> Error 
         Refusal::MissingChildren(missing) => Error::ManifestBlobUnknown(missing),
         Refusal::Absent => Error::ManifestUnknown(digest.to_string()),
         Refusal::ListedBy(by) => Error::InUse { what: digest.clone(), by },
+        Refusal::TagDenied { tag, exists } => Error::TagDenied { tag, exists },
+        Refusal::Shared(tags) => Error::Shared { what: digest.clone(), tags },
         Refusal::Fenced | Refusal::Contended => Error::Contended(repository.name.to_string()),
         Refusal::Store(error) => Error::Commit(error),
     }

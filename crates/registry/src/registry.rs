@@ -97,6 +97,19 @@ impl Registry {
     /// # Errors
     /// When the store fails.
     pub async fn catalog(&self, after: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
+        self.catalog_of(after, limit, &|_| true).await
+    }
+
+    /// [`Registry::catalog`] of those names that `may_see` allows.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn catalog_of(
+        &self,
+        after: Option<&RepositoryName>,
+        limit: usize,
+        may_see: &(dyn Fn(&RepositoryName) -> bool + Send + Sync),
+    ) -> Result<Page<RepositoryName>> {
         let mut names = Vec::new();
         let mut after = after.map(|name| Key::Root(name.clone()).to_string());
         while names.len() <= limit {
@@ -108,7 +121,7 @@ impl Registry {
             };
             let page = self.core.records.list(request).await?;
             names.extend(page.entries.iter().filter_map(|entry| match entry.key.parse() {
-                Ok(Key::Root(name)) => Some(name),
+                Ok(Key::Root(name)) => Some(name).filter(may_see),
                 _ => None,
             }));
             after = page.next;

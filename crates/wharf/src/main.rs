@@ -1,5 +1,6 @@
 //! The program: configuration, command line, logs, and the wiring of the other crates.
 
+mod access;
 mod audit;
 mod cli;
 mod config;

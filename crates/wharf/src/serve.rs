@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use wharf_auth::Gate;
 use wharf_http::{HttpOptions, Limiter, Limits};
 
+use crate::access::{self, Following};
 use crate::config::{Config, Environment, Loaded, Notice};
 use crate::control::{self, Context};
 use crate::gc::{Busy, Collecting};
@@ -60,6 +62,9 @@ async fn start(loaded: Loaded, level: LogLevel) -> Result<Ended, StartError> {
     let watched =
         Watched { registry: registry.clone(), collector: collecting.collector().clone(), store: stores.counts.clone() };
     let figures: Shared = Arc::new(Figures::new(watched, &reloads, under_way));
+    let gate = Arc::new(Gate::new(access::build(&config.access, &registry).await?));
+    let watch = (gate.clone(), signals.stop());
+    tokio::spawn(async move { watch.0.keep_fresh(watch.1).await });
     let listener = listen(&config.http.address, config.http.port).await?;
     announce(&loaded, listener.local_addr().ok());
     let context = Context {
@@ -76,10 +81,14 @@ async fn start(loaded: Loaded, level: LogLevel) -> Result<Ended, StartError> {
         tokio::spawn(tls::watch(files.clone(), tls.clone(), signals.stop()));
     }
     // What follows a configuration that is read again.
-    let concerns: Vec<Arc<dyn Reload>> = vec![Arc::new(level), Arc::new(collecting)];
+    let concerns: Vec<Arc<dyn Reload>> = vec![
+        Arc::new(level),
+        Arc::new(collecting),
+        Arc::new(Following { gate: gate.clone(), registry: registry.clone() }),
+    ];
     let reloader = Reloader::new(loaded, Environment::of_process(), concerns, reloads);
     tokio::spawn(reloader.run(hangups, signals.stop()));
-    let (options, stop) = (HttpOptions { tls, audit, ..options(&config, figures) }, signals.stop());
+    let (options, stop) = (HttpOptions { tls, audit, access: gate, ..options(&config, figures) }, signals.stop());
     let server = async {
         wharf_http::serve(listener, registry.clone(), options, stop).await.map_err(StartError::Serve)?;
         registry.settle().await;

@@ -49,6 +49,19 @@ pub(crate) enum StartError {
     /// The store does not answer at all.
     #[error("the store did not answer within {0:?}: is its address right, and can it be reached from here?")]
     Silent(Duration),
+    /// A file of access control.
+    #[error("{key}: {path}: {error}")]
+    Access {
+        /// The key that names it.
+        key: &'static str,
+        /// Where it is.
+        path: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// The key of tokens, which is in the store.
+    #[error("the store does not give the key of tokens: {0}")]
+    TokenKey(#[source] Box<wharf_registry::Error>),
     /// The block of a storage driver.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -13,15 +13,18 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tracing::Instrument as _;
+use wharf_auth::{Access, Caller, Credentials};
 
+use crate::access::{self, Visit};
 use crate::app::App;
 use crate::body::{Body, RequestBody};
 use crate::caller::Peer;
 use crate::error::WireError;
+use crate::forwarded::Origin;
 use crate::headers::{API_VERSION, CLOSE, DOCKER_API_VERSION, REQUEST_ID};
 use crate::limits::connections::Busy;
 use crate::query::Query;
-use crate::request::Request as Asked;
+use crate::request::{Answer, Request as Asked};
 use crate::router::{NoRoute, Route};
 use crate::routes;
 use access_log::Record;
@@ -43,7 +46,7 @@ pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Reque
         Ok(pass) => {
             record.pass = pass;
             change = app.options.audit.as_ref().and_then(|log| log.begin(&parts, origin.client, &id));
-            ask(&app, route, &parts, base, &mut body).instrument(span).await
+            ask(&app, route, &mut parts, &origin, base, &mut body).instrument(span).await
         }
         Err(refusal) => refusal.into_response(),
     };
@@ -64,17 +67,50 @@ pub(crate) async fn answer(app: Arc<App>, peer: Peer, busy: Busy, request: Reque
 async fn ask(
     app: &App,
     route: Result<Route, NoRoute>,
-    parts: &Parts,
+    parts: &mut Parts,
+    origin: &Origin,
     base: &str,
     body: &mut RequestBody,
 ) -> Response<Body> {
+    let access = app.options.access.current();
+    let answer = panic::guard(known(app, &access, route, parts, origin, base, body)).await;
+    match answer.unwrap_or_else(|_| Err(WireError::internal())) {
+        Ok(response) => response,
+        Err(refusal) => {
+            refusal.log();
+            if refusal.is_about_access() && access::shows_something(parts) {
+                tokio::time::sleep(access.fail_delay).await;
+            }
+            refusal.into_response()
+        }
+    }
+}
+
+/// Finds out who asks, and then has them answered.
+async fn known(
+    app: &App,
+    access: &Access,
+    route: Result<Route, NoRoute>,
+    parts: &mut Parts,
+    origin: &Origin,
+    base: &str,
+    body: &mut RequestBody,
+) -> Answer {
+    let caller = match &route {
+        // The token service looks for itself, and probes are for everybody.
+        Ok(Route::Token | Route::Live | Route::Ready | Route::Started) => Caller::default(),
+        route => {
+            let credentials = Credentials::read(&parts.headers);
+            access::identify(access, &credentials, parts, base, route.as_ref().ok()).await?
+        }
+    };
+    if let Some(named) = access::named(&caller) {
+        parts.extensions.insert(named);
+    }
+    let visit = Visit::new(access, &caller, parts, origin, base);
     let query = Query::new(parts.uri.query());
-    let asked = Asked { app, method: &parts.method, headers: &parts.headers, query, base, body };
-    let answer = panic::guard(routes::dispatch(route, asked)).await;
-    answer.unwrap_or_else(|_| Err(WireError::internal())).unwrap_or_else(|refusal| {
-        refusal.log();
-        refusal.into_response()
-    })
+    let asked = Asked { app, visit, method: &parts.method, headers: &parts.headers, query, base, body };
+    routes::dispatch(route, asked).await
 }
 
 /// The headers that every answer has, and no body for HEAD.

@@ -1,6 +1,6 @@
 //! `/v2/<name>/manifests/<reference>` (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -67,9 +67,14 @@ pub(crate) async fn put(request: Request<'_>, name: &RepositoryName, reference: 
         }
         Reference::Digest(digest) => Some(digest.clone()),
     };
+    let mut limits = BTreeMap::new();
+    for tag in &tags {
+        limits.extend(request.visit.tag_limit(name, tag)?.map(|limit| (tag.clone(), limit)));
+    }
+    let by = request.visit.caller.name().map(str::to_owned);
     let media_type = media_type(request.headers);
     let bytes = collect(request.body).await?;
-    let pushed = repository.push_manifest(ManifestPush { bytes, media_type, digest, tags, by: None }).await?;
+    let pushed = repository.push_manifest(ManifestPush { bytes, media_type, digest, tags, limits, by }).await?;
     Ok(created(request.base, name, &pushed, &named))
 }
 
@@ -123,6 +128,12 @@ async fn collect(body: &mut RequestBody) -> Result<Bytes, WireError> {
 
 /// Deletes a tag, or a manifest with all its tags.
 pub(crate) async fn delete(request: Request<'_>, name: &RepositoryName, reference: &Reference) -> Answer {
-    request.repository(name).delete_manifest(reference).await?;
+    let repository = request.repository(name);
+    match reference {
+        Reference::Digest(digest) if request.visit.guards_shared(name) => {
+            repository.delete_unshared_manifest(digest).await?;
+        }
+        reference => repository.delete_manifest(reference).await?,
+    }
     Ok(empty(StatusCode::ACCEPTED))
 }

@@ -1,5 +1,6 @@
 //! One file a resource: read the request, call the domain, answer.
 
+mod apikeys;
 mod base;
 mod blobs;
 mod catalog;
@@ -8,7 +9,9 @@ mod manifests;
 mod metrics;
 mod page;
 mod referrers;
+mod small_body;
 mod tags;
+mod token;
 mod uploads;
 
 use http::Method;
@@ -27,8 +30,9 @@ pub(crate) async fn dispatch(route: Result<Route, NoRoute>, request: Request<'_>
     if !route.allows(request.method) {
         return Err(WireError::method_not_allowed(route.methods()));
     }
+    request.visit.admit(&route, request.method)?;
     match &route {
-        Route::Base => Ok(base::get()),
+        Route::Base => Ok(base::get(&request)),
         Route::Catalog => catalog::get(request).await,
         Route::Manifest(name, reference) => match *request.method {
             Method::PUT => manifests::put(request, name, reference).await,
@@ -49,6 +53,8 @@ pub(crate) async fn dispatch(route: Result<Route, NoRoute>, request: Request<'_>
         },
         Route::Tags(name) => tags::get(request, name).await,
         Route::Referrers(name, digest) => referrers::get(request, name, digest).await,
+        Route::Token => token::answer(request).await,
+        Route::ApiKeys => apikeys::answer(request).await,
         Route::Live | Route::Started => Ok(health::alive()),
         Route::Ready => Ok(health::ready(request.app).await),
         Route::Metrics => Ok(metrics::get(request.app)),

@@ -44,13 +44,13 @@ fn mount<'a>(
     name: &RepositoryName,
     digest: &'a Digest,
 ) -> impl Future<Output = Result<Option<StoredBlob>, WireError>> + 'a {
-    let repository = request.repository(name);
+    let (repository, visit) = (request.repository(name), request.visit);
     let from = request.query.get("from").filter(|from| !from.is_empty()).map(|from| from.parse::<RepositoryName>());
     async move {
         match from {
             Some(Err(_)) => Ok(None),
-            Some(Ok(from)) => Ok(repository.mount(digest, Some(&from), &|_| true).await?),
-            None => Ok(repository.mount(digest, None, &|_| true).await?),
+            Some(Ok(from)) => Ok(repository.mount(digest, Some(&from), &|name| visit.may_read(name)).await?),
+            None => Ok(repository.mount(digest, None, &|name| visit.may_read(name)).await?),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn keep() {
 }
 
 /// The line of a request, once it is there.
-async fn line(request_id: &str) -> Value {
+pub(crate) async fn line(request_id: &str) -> Value {
     for _ in 0..250 {
         let text = String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -46,6 +46,11 @@ async fn line(request_id: &str) -> Value {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no line");
+}
+
+/// All of it so far.
+pub(crate) fn everything() -> String {
+    String::from_utf8(LINES.lock().unwrap().clone()).unwrap()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+mod access;
 mod access_log;
 mod audit;
 mod connection;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,6 +19,7 @@ use crate::store::TestStore;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<TestStore>,
+    pub(crate) registry: Registry,
     pub(crate) client: Client,
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<std::io::Result<()>>,
@@ -40,9 +42,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, registry, options, shutdown.clone()));
+        let served = tokio::spawn(serve(listener, registry.clone(), options, shutdown.clone()));
         let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { address, store, client, shutdown: shutdown.clone(), served, _guard: shutdown.drop_guard() }
+        Self { address, store, registry, client, shutdown: shutdown.clone(), served, _guard: shutdown.drop_guard() }
     }
 
     /// A connection without a client around it.
@@ -97,6 +99,16 @@ impl Server {
         assert_eq!(self.put(name, tag, &image).await.status(), StatusCode::CREATED);
         image
     }
+}
+
+/// The status of the answer to a request that no client library would send.
+pub(crate) async fn raw(server: &Server, text: &str) -> u16 {
+    let mut connection = server.connect().await;
+    connection.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// An image manifest with more fields, in the order of their names.

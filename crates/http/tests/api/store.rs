@@ -1,7 +1,7 @@
 //! A store in memory that fails when it is told to.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,8 @@ pub(crate) const SECRET: &str = "bucket-of-secrets";
 #[derive(Debug, Default)]
 pub(crate) struct TestStore {
     inner: MemoryStore,
+    /// How often [`Records`] was asked, and [`Data`] to read.
+    pub(crate) calls: AtomicUsize,
     /// Every call of [`Records`] fails.
     pub(crate) broken: AtomicBool,
     /// Streams end one byte early.
@@ -26,6 +28,7 @@ pub(crate) struct TestStore {
 
 impl TestStore {
     fn check(&self) -> StoreResult<&MemoryStore> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         match self.broken.load(Ordering::Relaxed) {
             true => Err(StoreError::Unavailable { operation: "test", what: SECRET.into(), source: SECRET.into() }),
             false => Ok(&self.inner),
@@ -106,6 +109,7 @@ impl Data for TestStore {
     }
 
     async fn read(&self, generation: &Generation, range: Range<u64>) -> StoreResult<DataStream> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let cut = u64::from(self.cuts.load(Ordering::Relaxed));
         self.inner.read(generation, range.start..range.end - cut).await
     }

@@ -3,7 +3,7 @@
 //! A change is applied to a draft of the root. Whoever loses the race to another replica reads the root again and applies the
 //! same changes anew. When the answer to a swap is lost, the root is read: it remembers the ids of its latest commits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::breaks::Break;
 use crate::core::Core;
 use crate::due::{self, Due};
 use crate::key::{Id, Key};
+use crate::push::TagLimit;
 use crate::{backoff::Backoff, record};
 
 /// How many changes one swap may carry.
@@ -74,6 +75,7 @@ pub(crate) struct Push {
 pub(crate) struct TagPush {
     pub(crate) digest: Digest,
     pub(crate) tags: BTreeSet<Tag>,
+    pub(crate) limits: BTreeMap<Tag, TagLimit>,
     pub(crate) by: Option<String>,
 }
 
@@ -87,6 +89,8 @@ pub(crate) struct Removal {
     pub(crate) kept: u64,
     pub(crate) children: BTreeSet<Digest>,
     pub(crate) subject: Option<Digest>,
+    /// It stays if more tags than this name it.
+    pub(crate) most_tags: usize,
 }
 
 /// What a change did.
@@ -111,6 +115,10 @@ pub(crate) enum Refusal {
     Absent,
     /// An index of the repository lists it.
     ListedBy(Digest),
+    /// The pusher may not do this with the tag, which `exists` or does not.
+    TagDenied { tag: Tag, exists: bool },
+    /// So many tags name the manifest.
+    Shared(usize),
     /// Too many other changes; whether this one was done is not known.
     Contended,
     /// The store failed; whether the change was done is not known.
@@ -479,6 +487,9 @@ async fn apply_push(
     if !missing.is_empty() {
         return Ok(Err(Refusal::MissingChildren(missing)));
     }
+    if let Some(denied) = denied_tag(core, name, draft, &push.tags).await? {
+        return Ok(Err(denied));
+    }
     for child in &push.children {
         draft.set(EntryKey::listed_by(child, digest), Some(Entry::Mark));
     }
@@ -500,6 +511,9 @@ async fn apply_tags(
     if view::manifest(core, name, draft, &push.digest).await?.is_none() {
         return Ok(Err(Refusal::Absent));
     }
+    if let Some(denied) = denied_tag(core, name, draft, push).await? {
+        return Ok(Err(denied));
+    }
     for tag in &push.tags {
         let key = EntryKey::tag(tag);
         if let Some(Entry::Tag(old)) = tree::get(core, name, draft, &key).await?
@@ -513,6 +527,25 @@ async fn apply_tags(
         *touched = true;
     }
     Ok(Ok(Committed::Done))
+}
+
+/// The first tag with which the pusher may not do what it asks for. A tag that names the manifest already may always be set again.
+async fn denied_tag(core: &Core, name: &RepositoryName, draft: &Root, push: &TagPush) -> StoreResult<Option<Refusal>> {
+    for (tag, limit) in push.limits.iter().filter(|(tag, _)| push.tags.contains(*tag)) {
+        let there = match tree::get(core, name, draft, &EntryKey::tag(tag)).await? {
+            Some(Entry::Tag(entry)) => Some(entry.manifest),
+            _ => None,
+        };
+        let exists = there.is_some();
+        let denied = match limit {
+            TagLimit::OnlyNew => there.is_some_and(|manifest| manifest != push.digest),
+            TagLimit::OnlyExisting => !exists,
+        };
+        if denied {
+            return Ok(Some(Refusal::TagDenied { tag: tag.clone(), exists }));
+        }
+    }
+    Ok(None)
 }
 
 async fn apply_removal(
@@ -534,7 +567,11 @@ async fn apply_removal(
     if let Some((key, _)) = listing.first() {
         return Ok(Err(Refusal::ListedBy(view::last(name, key)?)));
     }
-    for (key, _) in tree::scan(core, name, draft, &EntryKey::all_tags_of(digest), None, usize::MAX).await? {
+    let tags = tree::scan(core, name, draft, &EntryKey::all_tags_of(digest), None, usize::MAX).await?;
+    if tags.len() > removal.most_tags {
+        return Ok(Err(Refusal::Shared(tags.len())));
+    }
+    for (key, _) in tags {
         draft.set(EntryKey::tag(&view::last(name, &key)?), None);
         draft.set(key, None);
     }

@@ -5,9 +5,10 @@ mod collect;
 mod fsck;
 mod inspect;
 mod manifests;
+mod secrets;
 mod segments;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -152,7 +153,7 @@ pub(crate) fn index(children: &[Digest]) -> Bytes {
 
 pub(crate) fn manifest(bytes: Bytes, tags: &[&str]) -> ManifestPush {
     let tags: BTreeSet<Tag> = tags.iter().map(|text| tag(text)).collect();
-    ManifestPush { bytes, media_type: None, digest: None, tags, by: None }
+    ManifestPush { bytes, media_type: None, digest: None, tags, limits: BTreeMap::new(), by: None }
 }
 
 /// Pushes an image of one config and one layer.

@@ -6,6 +6,7 @@ mod doctor;
 mod fsck;
 mod gc;
 mod output;
+mod policy;
 mod serve;
 mod verify;
 mod version;
@@ -41,6 +42,8 @@ enum Command {
     Fsck(fsck::Fsck),
     /// Look into the garbage collector, or let it work now
     Gc(gc::Gc),
+    /// Ask what access control says
+    Policy(policy::Policy),
     /// Print the version
     Version(version::Version),
     /// Print a completion script for a shell
@@ -70,6 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::Fsck(command) => command.run(),
         Command::Gc(command) => command.run(),
+        Command::Policy(command) => command.run(),
         Command::Version(command) => command.run(),
         Command::Completions(command) => command.run(),
     }

@@ -48,6 +48,10 @@ impl Config {
                 add("http.tls.cacert", authority);
             }
         }
+        let access = &self.access;
+        add("http.auth", access.shown());
+        let rules = access.rules.as_ref().map(|rules| format!("{} patterns of repositories", rules.repositories.len()));
+        add("http.accessControl", rules.unwrap_or_else(|| "none".to_owned()));
         add("log.level", self.log.level.name().to_owned());
         let output = self.log.output.as_ref().map(|path| path.display().to_string());
         add("log.output", output.unwrap_or_else(|| "standard output".to_owned()));

@@ -54,7 +54,7 @@ pub(crate) struct TlsFiles {
 
 impl Http {
     /// Reads the section.
-    pub(super) fn read(source: &mut Source<'_>) -> Self {
+    pub(super) fn read(source: &mut Source<'_>, is_open: bool) -> Self {
         let port = source.int("http.port").and_then(|port| u16::try_from(port).ok());
         let networks = source.texts("http.trustedProxies");
         let http = Self {
@@ -68,7 +68,7 @@ impl Http {
             limits: Limits::read(source),
             tls: TlsFiles::read(source),
         };
-        if !http.is_loopback() {
+        if is_open && !http.is_loopback() {
             let text = format!(
                 "{} can be reached from other machines, and whoever reaches it may pull, push and delete",
                 http.address

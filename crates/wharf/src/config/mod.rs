@@ -4,6 +4,7 @@
 //! keys ([`check`], [`keys`]) → typed sections ([`storage`], [`http`], [`log`]). Every step adds what it finds to one
 //! list, so that a refusal names everything at once.
 
+mod access;
 mod changes;
 mod check;
 mod effective;
@@ -30,6 +31,7 @@ use self::check::Checker;
 use self::findings::Findings;
 use self::section::Source;
 
+pub(crate) use self::access::{Access, Bearer, Ldap};
 pub(crate) use self::changes::{Change, changes};
 pub(crate) use self::env::{CONFIG as CONFIG_VARIABLE, Environment, LOG as LOG_VARIABLE};
 pub(crate) use self::extensions::Extensions;
@@ -47,8 +49,10 @@ pub(crate) const SPEC_VERSION: &str = "1.1.1";
 pub(crate) struct Config {
     /// `storage`.
     pub(crate) storage: Storage,
-    /// `http`.
+    /// `http`, but for the next.
     pub(crate) http: Http,
+    /// `http.auth` and `http.accessControl`.
+    pub(crate) access: Access,
     /// `log`.
     pub(crate) log: Log,
     /// `extensions`.
@@ -109,14 +113,36 @@ pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Loa
     let tree = checked(tree, environment, &mut findings, &mut variables);
     let mut source = Source { tree: &tree, environment, bare, findings: &mut findings };
     check_spec_version(&mut source);
+    let access = Access::read(&mut source);
     let config = Config {
         storage: Storage::read(&mut source),
-        http: Http::read(&mut source),
+        http: Http::read(&mut source, access.is_open()),
+        access,
         log: Log::read(&source),
         extensions: Extensions::read(&mut source),
     };
     let notices = findings.finish(&origin.to_string(), &variables)?;
     Ok(Loaded { config, origin, notices, tree })
+}
+
+/// The two texts of a file of secrets, in any of the formats of a configuration. The second may be missing, or is empty then.
+///
+/// # Errors
+/// What is wrong with the file, without any of its text.
+pub(crate) fn secrets(path: &Path, keys: [&str; 2]) -> Result<[String; 2], String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let tree = format::parse(path, &text)?;
+    let Value::Map(entries) = &tree else { return Err(format!("must have the key {}", keys[0])) };
+    let known = |name: &str| keys.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if let Some((other, _)) = entries.iter().find(|(name, _)| !known(name)) {
+        return Err(format!("no such key: {other}; there are {} and {}", keys[0], keys[1]));
+    }
+    let value = |key: &str| match tree.get(key) {
+        Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    let first = value(keys[0]).ok_or_else(|| format!("must have the key {}, a text", keys[0]))?;
+    Ok([first, value(keys[1]).unwrap_or_default()])
 }
 
 fn read_file(path: &Path, findings: &mut Findings) -> Value {

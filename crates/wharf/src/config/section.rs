@@ -25,6 +25,11 @@ impl<'a> Source<'a> {
         self.tree.at(key)
     }
 
+    /// Whether something is asked for at a key.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| !value.is_off())
+    }
+
     /// The value of a switch.
     pub(super) fn switch(&self, key: &str) -> Option<bool> {
         match self.value(key) {
@@ -89,7 +94,7 @@ impl<'a> Source<'a> {
 
     /// Says that the value of a key is not accepted.
     pub(super) fn problem(&mut self, key: &str, text: impl Into<String>) {
-        let durations = ["gcDelay", "gcInterval", "drainTimeout"];
+        let durations = ["gcDelay", "gcInterval", "drainTimeout", "lifetime"];
         let shown = self.value(key).map(|value| match value {
             Value::Int(nanos) if durations.iter().any(|name| key.ends_with(name)) => {
                 format!("{:?}", super::scalar::show_duration(*nanos))

@@ -1,16 +1,16 @@
 //! Keys of `http.auth` and `http.accessControl`.
 
-use super::Kind::{Block, Blocks, Bool, Duration, Free, Int, List, Path, Secret, Text, Url};
-use super::{Key, guard, inner, later};
+use super::Kind::{Block, Blocks, Bool, Duration, Free, Int, List, OneOf, Path, Secret, Text, Url};
+use super::{Key, guard, inner, later, used};
 
-const LOGIN: &str = "authentication";
+const LOGIN: &str = "authentication of this kind";
 const SESSION: &str = "there are no browser sessions";
 
 pub(super) const KEYS: &[Key] = &[
-    later("http.auth.failDelay", Int, "nobody is asked to log in"),
-    guard("http.auth.htpasswd", Block, LOGIN),
+    used("http.auth.failDelay", Int),
+    used("http.auth.htpasswd", Block),
     inner("http.auth.htpasswd.path", Path),
-    guard("http.auth.ldap", Block, LOGIN),
+    used("http.auth.ldap", Block),
     inner("http.auth.ldap.address", Text),
     inner("http.auth.ldap.port", Int),
     inner("http.auth.ldap.baseDN", Text),
@@ -23,14 +23,15 @@ pub(super) const KEYS: &[Key] = &[
     inner("http.auth.ldap.subtreeSearch", Bool),
     inner("http.auth.ldap.credentialsFile", Path),
     inner("http.auth.ldap.cacert", Path),
-    guard("http.auth.bearer", Block, LOGIN),
+    used("http.auth.bearer", Block),
     inner("http.auth.bearer.realm", Text),
     inner("http.auth.bearer.service", Text),
     inner("http.auth.bearer.cert", Path),
+    guard("http.auth.bearer.awsSecretsManager", Block, LOGIN),
     inner("http.auth.bearer.awsSecretsManager.region", Text),
     inner("http.auth.bearer.awsSecretsManager.secretName", Text),
     inner("http.auth.bearer.awsSecretsManager.refreshInterval", Duration),
-    inner("http.auth.bearer.oidc", Blocks),
+    guard("http.auth.bearer.oidc", Blocks, LOGIN),
     inner("http.auth.bearer.oidc[].issuer", Text),
     inner("http.auth.bearer.oidc[].audiences", List),
     inner("http.auth.bearer.oidc[].claimMapping.variables", Blocks),
@@ -44,6 +45,7 @@ pub(super) const KEYS: &[Key] = &[
     inner("http.auth.bearer.oidc[].certificateAuthority", Text),
     inner("http.auth.bearer.oidc[].certificateAuthorityFile", Path),
     inner("http.auth.bearer.oidc[].skipIssuerVerification", Bool),
+    later("http.auth.bearer.upstreamTokenEndpoint", Block, "no request for a token is passed on"),
     inner("http.auth.bearer.upstreamTokenEndpoint.realm", Url),
     inner("http.auth.bearer.upstreamTokenEndpoint.service", Text),
     inner("http.auth.bearer.upstreamTokenEndpoint.allowInsecureHttp", Bool),
@@ -60,17 +62,19 @@ pub(super) const KEYS: &[Key] = &[
     inner("http.auth.openid.providers.<provider>.tokenurl", Text),
     inner("http.auth.openid.providers.<provider>.claimMapping.username", Text),
     inner("http.auth.openid.providers.<provider>.claimMapping.groups", Text),
-    guard("http.auth.apikey", Bool, LOGIN),
-    guard("http.auth.mtls", Block, LOGIN),
+    used("http.auth.apikey", Bool),
+    used("http.auth.mtls", Block),
     inner("http.auth.mtls.identityAttributes", List),
     inner("http.auth.mtls.uriSanPattern", Text),
     inner("http.auth.mtls.uriSanIndex", Int),
     inner("http.auth.mtls.dnsSanIndex", Int),
     inner("http.auth.mtls.emailSanIndex", Int),
-    later("http.auth.sessionKeysFile", Path, SESSION),
+    used("http.auth.token.challenge", OneOf(&["auto", "token", "password"])),
+    used("http.auth.token.lifetime", Duration),
+    used("http.auth.sessionKeysFile", Path),
     later("http.auth.sessionDriver", Free, SESSION),
     later("http.auth.secureSession", Bool, SESSION),
-    guard("http.accessControl", Block, "access control"),
+    used("http.accessControl", Block),
     inner("http.accessControl.repositories.<glob>.policies", Blocks),
     inner("http.accessControl.repositories.<glob>.policies[].users", List),
     inner("http.accessControl.repositories.<glob>.policies[].groups", List),

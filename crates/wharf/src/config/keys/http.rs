@@ -13,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
     used("http.trustedProxies", Networks),
     used("http.compat", List),
     later("http.allowOrigin", Text, "no header for requests of other origins is sent"),
-    later("http.realm", Text, "nobody is asked to log in"),
+    used("http.realm", Text),
     used("http.tls.cert", Path),
     used("http.tls.key", Path),
     used("http.tls.cacert", Path),

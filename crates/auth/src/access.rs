@@ -1,0 +1,298 @@
+//! All of it together: from what a client shows to who it is, and from there to what it may do.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::apikey::{self, ApiKey, ApiKeyWish, ApiKeys, KeyStoreDown, NewApiKey, NoApiKey};
+use crate::caller::{Caller, Password, Via};
+use crate::certificate::Identity;
+use crate::credentials::Credentials;
+use crate::hasher::Busy;
+use crate::htpasswd::Htpasswd;
+use crate::ldap::{Directory, DirectoryDown};
+use crate::policy::{Decision, Policy, Question};
+use crate::scope::Scope;
+use crate::token::{BadToken, Issuer, Outside, Token};
+
+/// How often files of users are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How callers are known and what they may do, as one configuration says.
+#[derive(Debug)]
+pub struct Access {
+    /// The decision.
+    pub policy: Policy,
+    /// Ways to log in.
+    pub logins: Ways,
+    /// What the challenge of a login calls this registry.
+    pub realm: String,
+    /// How long a refusal waits.
+    pub fail_delay: Duration,
+}
+
+/// Ways to log in. Without any, nobody is asked to.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// A file of users.
+    pub htpasswd: Option<Arc<Htpasswd>>,
+    /// A directory.
+    pub directory: Option<Arc<Directory>>,
+    /// Where certificates of clients have a name, if they are a way to log in.
+    pub certificates: Option<Identity>,
+    /// API keys.
+    pub api_keys: Option<Keys>,
+    /// Our own tokens.
+    pub issuer: Option<Issuer>,
+    /// Tokens from elsewhere, and then nothing else.
+    pub outside: Option<Outside>,
+    /// Where clients are sent for a login.
+    pub challenge: ChallengeKind,
+}
+
+/// API keys, by where they are kept.
+#[derive(Clone, Debug)]
+pub struct Keys(pub(crate) ApiKeys);
+
+/// Where clients are sent for a login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChallengeKind {
+    /// To our own token service where its address is known for certain, else to a password.
+    #[default]
+    Auto,
+    /// To our own token service.
+    Token,
+    /// To a password with each request.
+    Password,
+}
+
+/// Why nobody is known by what a client shows.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    /// It is wrong.
+    #[error("the credentials are not valid")]
+    Invalid,
+    /// A token whose time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Too many passwords are being tried.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// What would know does not answer.
+    #[error("{0}")]
+    Down(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// May they?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes.
+    Allowed,
+    /// The policy might allow it; this login is not good for it.
+    OutOfScope,
+    /// No, with what they may be told.
+    Denied(Option<String>),
+}
+
+impl From<KeyStoreDown> for Unknown {
+    fn from(why: KeyStoreDown) -> Self {
+        Self::Down(why.into())
+    }
+}
+
+impl From<DirectoryDown> for Unknown {
+    fn from(why: DirectoryDown) -> Self {
+        Self::Down(why.into())
+    }
+}
+
+impl From<BadToken> for Unknown {
+    fn from(why: BadToken) -> Self {
+        match why {
+            BadToken::Expired => Self::Expired,
+            BadToken::Invalid => Self::Invalid,
+        }
+    }
+}
+
+impl Keys {
+    /// The keys of a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn apikey::KeyStore>) -> Self {
+        Self(ApiKeys::new(store))
+    }
+}
+
+impl Access {
+    /// Nobody is asked who they are, and everybody may do all.
+    #[must_use]
+    pub fn open() -> Self {
+        let policy = Policy::without_rules(crate::policy::Logins::default());
+        Self { policy, logins: Ways::default(), realm: String::new(), fail_delay: Duration::ZERO }
+    }
+
+    /// Whether there is a way to log in.
+    #[must_use]
+    pub const fn has_logins(&self) -> bool {
+        self.logins.takes_passwords() || self.logins.outside.is_some() || self.logins.certificates.is_some()
+    }
+
+    /// Whether there are rules at all.
+    #[must_use]
+    pub const fn has_rules(&self) -> bool {
+        self.policy.has_rules()
+    }
+
+    /// Who shows this, on a connection whose certificate has this name.
+    ///
+    /// # Errors
+    /// Where that is nobody. Showing nothing is not an error: it is [`Caller::default`].
+    pub async fn identify(&self, credentials: &Credentials, certificate: Option<&str>) -> Result<Caller, Unknown> {
+        match (credentials, certificate) {
+            // Tokens from elsewhere are the only login where there are any.
+            (Credentials::None, Some(name)) if self.logins.outside.is_none() => {
+                Ok(Caller::user(name, Vec::new(), Via::Certificate))
+            }
+            (Credentials::None, _) => Ok(Caller::default()),
+            // Where nobody can log in, nobody needs to.
+            _ if !self.has_logins() => Ok(Caller::default()),
+            (Credentials::Malformed, _) => Err(Unknown::Invalid),
+            (Credentials::Basic { user, password }, _) => self.logins.by_password(user, password).await,
+            (Credentials::Bearer(token), _) => self.logins.by_token(token).await,
+        }
+    }
+
+    /// Decides.
+    #[must_use]
+    pub fn decide(&self, caller: &Caller, question: &Question<'_>) -> Verdict {
+        if !caller.limit.allows(question) {
+            return Verdict::OutOfScope;
+        }
+        match self.policy.decide(&caller.subject(), question) {
+            Decision::Allowed(_) => Verdict::Allowed,
+            Decision::Denied { reason, .. } => Verdict::Denied(reason),
+        }
+    }
+
+    /// Makes a token; `None` where there is no token service here.
+    ///
+    /// # Errors
+    /// Where the caller is one who gets no token.
+    pub fn issue(&self, caller: &Caller, scopes: Vec<Scope>) -> Option<Result<Token, BadToken>> {
+        Some(self.logins.issuer.as_ref()?.issue(caller, scopes))
+    }
+
+    /// Makes an API key; `None` where there are none.
+    pub async fn create_key(&self, caller: &Caller, wish: ApiKeyWish) -> Option<Result<NewApiKey, NoApiKey>> {
+        Some(self.logins.api_keys.as_ref()?.0.create(caller, wish).await)
+    }
+
+    /// The API keys of a user; `None` where there are none.
+    pub async fn keys_of(&self, user: &str) -> Option<Result<Vec<(u128, ApiKey)>, KeyStoreDown>> {
+        Some(self.logins.api_keys.as_ref()?.0.list(user).await)
+    }
+
+    /// Deletes an API key; `None` where there are none.
+    pub async fn delete_key(&self, user: &str, id: u128) -> Option<Result<(), KeyStoreDown>> {
+        Some(self.logins.api_keys.as_ref()?.0.delete(user, id).await)
+    }
+}
+
+impl Ways {
+    /// Whether there are passwords, or what takes their place.
+    #[must_use]
+    pub const fn takes_passwords(&self) -> bool {
+        self.htpasswd.is_some() || self.directory.is_some() || self.api_keys.is_some()
+    }
+
+    async fn by_password(&self, user: &str, password: &Password) -> Result<Caller, Unknown> {
+        if self.outside.is_some() {
+            return Err(Unknown::Invalid);
+        }
+        if let Some(Keys(keys)) = &self.api_keys
+            && apikey::looks_like_one(password.as_bytes())
+            && let Some(found) = keys.verify(user, password.as_bytes()).await?
+            && let Some(caller) = self.standing(found)
+        {
+            return Ok(caller);
+        }
+        if let Some(file) = &self.htpasswd
+            && file.verify(user, password, self.directory.is_none()).await?
+        {
+            return Ok(Caller::user(user, Vec::new(), Via::Password(self.mark(user).unwrap_or_default())));
+        }
+        if let Some(directory) = &self.directory
+            && let Some(entry) = directory.login(user, password).await?
+        {
+            return Ok(Caller::user(&entry.name, entry.groups.clone(), Via::Directory));
+        }
+        Err(Unknown::Invalid)
+    }
+
+    async fn by_token(&self, token: &str) -> Result<Caller, Unknown> {
+        if let Some(outside) = &self.outside {
+            return Ok(outside.verify(token)?);
+        }
+        let claims = self.issuer.as_ref().ok_or(Unknown::Invalid)?.verify(token)?;
+        claims.lookup(self).await
+    }
+
+    /// What names the present password of a user in tokens.
+    pub(crate) fn mark(&self, user: &str) -> Option<String> {
+        self.htpasswd.as_ref()?.fingerprint(user, self.issuer.as_ref()?.marks())
+    }
+
+    /// The bearer of an API key, unless the user of the key is gone.
+    pub(crate) fn standing(&self, (caller, key): (Caller, ApiKey)) -> Option<Caller> {
+        let is_there = self.htpasswd.as_ref().is_some_and(|file| file.knows(&key.user));
+        (!key.by_password || is_there).then_some(caller)
+    }
+
+    /// The bearer of a token that was given for an API key.
+    pub(crate) async fn by_key_id(&self, user: &str, id: u128) -> Result<Option<Caller>, Unknown> {
+        let Some(Keys(keys)) = &self.api_keys else { return Ok(None) };
+        Ok(keys.find(user, id).await?.and_then(|found| self.standing(found)))
+    }
+}
+
+/// The access that is in effect, which may be replaced while requests run.
+#[derive(Debug)]
+pub struct Gate(RwLock<Arc<Access>>);
+
+impl Gate {
+    /// Puts this in effect.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self(RwLock::new(Arc::new(access)))
+    }
+
+    /// What is in effect now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Access> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another access in effect: the next request is asked by it.
+    pub fn replace(&self, access: Access) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    /// Looks at files of users again and again until `stop`.
+    pub async fn keep_fresh(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            if let Some(file) = &self.current().logins.htpasswd {
+                file.refresh().await;
+            }
+        }
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(Access::open())
+    }
+}
+
+#[cfg(test)]
+mod tests;

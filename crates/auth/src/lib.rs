@@ -1,0 +1,22 @@
+//! Who is asking, and what they may do: without HTTP, and without the registry.
+//!
+//! [`Credentials`] are what a client shows. [`Access`] finds the [`Caller`] for them: by a password ([`htpasswd`], [`ldap`]), an
+//! API key ([`apikey`]), a token ([`token`]) or a certificate ([`certificate`]). What the caller may do, [`policy`] decides, from values alone.
+
+mod access;
+pub mod apikey;
+mod caller;
+pub mod certificate;
+mod credentials;
+mod hasher;
+pub mod htpasswd;
+pub mod ldap;
+pub mod policy;
+mod scope;
+mod secret;
+pub mod token;
+
+pub use access::{Access, ChallengeKind, Gate, Keys, Unknown, Verdict, Ways};
+pub use caller::{Caller, Limit, Password, User, Via};
+pub use credentials::Credentials;
+pub use scope::{Scope, TooManyScopes};

@@ -1,0 +1,461 @@
+//! Who may do what, on three replicas that share nothing but a bucket and a file of users: each kind of login, through
+//! replicas in turn; what is revoked; and the clients that people have.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use wharf_e2e::directory::{self, Directory};
+use wharf_e2e::engines::Docker;
+use wharf_e2e::image::{Image, MANIFEST, small_manifest};
+use wharf_e2e::registry::Cluster;
+use wharf_e2e::{Client, Lab, content, raw, say, tools, wait};
+
+/// Of every user, here and in the directory. No log may ever show it.
+const PASSWORD: &str = "correct-horse-42";
+/// Its hash by bcrypt at cost 6.
+const HASH: &str = "$2b$06$abcdefghijklmnopqrstuuB6JdqMl/K7z/8X6IID0fFtO6imfeZ6C";
+const WRONG: &str = "wr0ng-battery-17";
+/// A change of the file of users counts within this time: the replicas look at it each second.
+const FILE: Duration = Duration::from_secs(5);
+
+fn users(lab: &Lab, names: &[&str]) -> PathBuf {
+    let next = lab.file("htpasswd.next", &names.iter().map(|name| format!("{name}:{HASH}\n")).collect::<String>());
+    let path = lab.path().join("htpasswd");
+    std::fs::rename(next, &path).unwrap();
+    path
+}
+
+fn access(lab: &Lab) -> Value {
+    json!({ "http": {
+        "realm": "tests",
+        "auth": {
+            "htpasswd": { "path": users(lab, &["admin", "writer", "reader"]) },
+            "apikey": true,
+            "token": { "challenge": "token" },
+        },
+        "accessControl": {
+            "repositories": {
+                "team/**": {
+                    "policies": [
+                        { "users": ["admin"], "actions": ["read", "create", "update", "delete"] },
+                        { "users": ["writer"], "actions": ["read", "create"] },
+                        { "groups": ["ops"], "actions": ["read", "create", "delete"] },
+                    ],
+                    "defaultPolicy": ["read"],
+                },
+                "secret/**": { "policies": [{ "users": ["admin"], "actions": ["read", "create", "update", "delete"] }] },
+                "public/**": {
+                    "anonymousPolicy": ["read"],
+                    "defaultPolicy": ["read"],
+                    "policies": [{ "users": ["admin"], "actions": ["read", "create", "update", "delete"] }],
+                },
+            },
+        },
+    } })
+}
+
+/// What a client shows with each request.
+#[derive(Clone, Debug)]
+enum Login {
+    Nothing,
+    Password(String, String),
+    Token(String),
+}
+
+impl Login {
+    fn password(user: &str) -> Self {
+        Self::Password(user.to_owned(), PASSWORD.to_owned())
+    }
+
+    fn on(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Nothing => request,
+            Self::Password(user, password) => request.basic_auth(user, Some(password)),
+            Self::Token(token) => request.bearer_auth(token),
+        }
+    }
+
+    async fn ask(&self, client: &Client, method: Method, path: &str) -> StatusCode {
+        self.on(client.request(method, path)).send().await.unwrap().status()
+    }
+
+    /// A token for what is shown.
+    async fn token(&self, client: &Client, scopes: &[&str]) -> Self {
+        let scopes: String = scopes.iter().map(|scope| format!("&scope={scope}")).collect();
+        let request = self.on(client.request(Method::GET, &format!("/token?service=wharf{scopes}")));
+        let answer: Value = json_of(request).await;
+        Self::Token(answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned())
+    }
+
+    async fn api_key(&self, client: &Client, wish: &Value) -> (Self, String) {
+        let Self::Password(user, _) = self else { panic!("a password makes keys") };
+        let made = json_of(self.on(client.request(Method::POST, "/zot/auth/apikey")).body(wish.to_string())).await;
+        let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        (Self::Password(user.clone(), text("apiKey")), text("uuid"))
+    }
+
+    /// Pushes a small image under a tag, as far as it is let: the status of the first answer that is a refusal.
+    async fn push(&self, client: &Client, name: &str, tag: &str, mark: &str) -> StatusCode {
+        let config = content::digest(b"{}");
+        let path = format!("/v2/{name}/blobs/uploads/?digest={config}");
+        let status = self.on(client.request(Method::POST, &path)).body("{}").send().await.unwrap().status();
+        if !status.is_success() {
+            return status;
+        }
+        let put = client.request(Method::PUT, &format!("/v2/{name}/manifests/{tag}"));
+        self.on(put).header("content-type", MANIFEST).body(small_manifest(mark)).send().await.unwrap().status()
+    }
+}
+
+async fn json_of(request: RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Panics if a secret of this test is in a log of a replica.
+fn no_secret_in_logs(cluster: &Cluster, secrets: &[&str]) {
+    for replica in &cluster.replicas {
+        let log = replica.log();
+        for secret in [PASSWORD, WRONG, HASH, directory::SEARCHER_PASSWORD].iter().chain(secrets) {
+            assert!(!log.contains(secret), "a secret is in a log");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_matrix() {
+    let lab = Lab::new("auth-matrix");
+    let people = [("lena", PASSWORD, "ops"), ("lars", PASSWORD, "sales"), ("gone", PASSWORD, "left")];
+    let mut directory = Directory::start(&lab, &people).await;
+    let secret = json!({ "bindDN": directory::SEARCHER, "bindPassword": directory::SEARCHER_PASSWORD });
+    let mut config = access(&lab);
+    config["http"]["auth"]["ldap"] = json!({
+        // Nothing listens at the first address.
+        "address": "127.0.0.2,localhost", "port": directory.port(), "insecure": true, "startTLS": true,
+        "cacert": directory.authority, "credentialsFile": lab.file("ldap.json", &secret.to_string()),
+        "baseDN": directory::BASE, "subtreeSearch": true, "userAttribute": "uid",
+        "userFilter": "(!(departmentNumber=left))", "userGroupAttribute": "departmentNumber",
+    });
+    let cluster = Cluster::configured(&lab, 3, &config).await;
+    let client = cluster.alternating();
+    let admin = Login::password("admin");
+    for name in ["team/app", "secret/app", "public/app"] {
+        assert_eq!(admin.push(&client, name, "v1", name).await, 201, "{name}");
+    }
+    let scopes =
+        ["team/app", "team/new", "secret/app", "public/app"].map(|name| format!("repository:{name}:pull,push,delete"));
+    let mut all: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    all.push("registry:catalog:*");
+
+    let (reader_key, _) = Login::password("reader").api_key(&client, &json!({ "label": "all" })).await;
+    let team = json!({ "label": "team", "scopes": ["team/**"] });
+    let (team_key, _) = Login::password("reader").api_key(&client, &team).await;
+    let (lena_key, _) = Login::password("lena").api_key(&client, &json!({ "label": "of the directory" })).await;
+    let reads = [("team/app", true), ("secret/app", false), ("public/app", true)];
+    let only_public = [("team/app", false), ("secret/app", false), ("public/app", true)];
+    let only_team = [("team/app", true), ("secret/app", false), ("public/app", false)];
+    // What each login may read, whether it may push a new tag into team/**, and whether it may delete there.
+    let mut logins = vec![
+        ("nobody", Login::Nothing, only_public, false, false, 401),
+        ("nobody's token", Login::Nothing.token(&client, &all).await, only_public, false, false, 401),
+        ("htpasswd reader", Login::password("reader"), reads, false, false, 403),
+        ("htpasswd writer", Login::password("writer"), reads, true, false, 403),
+        ("LDAP ops", Login::password("lena"), reads, true, true, 403),
+        ("LDAP sales", Login::password("lars"), reads, false, false, 403),
+        ("API key", reader_key.clone(), reads, false, false, 403),
+        ("API key of team/**", team_key.clone(), only_team, false, false, 403),
+        ("API key of a user of the directory", lena_key.clone(), reads, true, true, 403),
+    ];
+    for (name, of) in
+        [("token of htpasswd writer", Login::password("writer")), ("token of LDAP ops", Login::password("lena"))]
+    {
+        let deletes = name.contains("LDAP");
+        logins.push((name, of.token(&client, &all).await, reads, true, deletes, 403));
+    }
+    logins.push(("token of an API key", lena_key.token(&client, &all).await, reads, true, true, 403));
+
+    let blob = content::digest(b"{}");
+    for (row, (who, login, reads, pushes, deletes, no)) in logins.iter().enumerate() {
+        // Three times, so that each replica is asked for each thing.
+        for turn in 0..3 {
+            let subject = content::digest(&small_manifest("team/app"));
+            for (name, may) in reads {
+                for path in [
+                    format!("/v2/{name}/manifests/v1"),
+                    format!("/v2/{name}/blobs/{blob}"),
+                    format!("/v2/{name}/tags/list"),
+                    format!("/v2/{name}/referrers/{subject}"),
+                ] {
+                    let expected = if *may { 200 } else { *no };
+                    assert_eq!(login.ask(&client, Method::GET, &path).await, expected, "{who} GET {path}");
+                    assert_eq!(login.ask(&client, Method::HEAD, &path).await, expected, "{who} HEAD {path}");
+                }
+            }
+            let catalog = json_of(login.on(client.request(Method::GET, "/v2/_catalog"))).await;
+            let seen: Vec<_> = catalog["repositories"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            for (name, may) in reads {
+                assert_eq!(seen.contains(name), *may, "{who} sees {seen:?}");
+            }
+            let mark = format!("new-{row}-{turn}");
+            let expected = if *pushes { 201 } else { *no };
+            assert_eq!(login.push(&client, "team/new", &mark, &mark).await, expected, "{who} pushes");
+            assert_eq!(login.push(&client, "secret/app", "v2", &mark).await, *no, "{who} pushes");
+            if *pushes {
+                // What is there does not move.
+                assert_eq!(login.push(&client, "team/app", "v1", &mark).await, 403, "{who} moves a tag");
+                let mount = |from: &str| format!("/v2/team/new/blobs/uploads/?mount={blob}&from={from}");
+                let hidden = login.ask(&client, Method::POST, &mount("secret/app")).await;
+                let none = login.ask(&client, Method::POST, &mount("secret/none")).await;
+                assert_eq!((hidden, none), (StatusCode::ACCEPTED, StatusCode::ACCEPTED), "{who} mounts");
+                assert_eq!(login.ask(&client, Method::POST, &mount("team/app")).await, 201, "{who} mounts");
+                let expected = if *deletes { 202 } else { *no };
+                let path = format!("/v2/team/new/manifests/{mark}");
+                assert_eq!(login.ask(&client, Method::DELETE, &path).await, expected, "{who} deletes");
+            } else {
+                assert_eq!(login.ask(&client, Method::DELETE, "/v2/team/app/manifests/v1").await, *no, "{who} deletes");
+            }
+        }
+        say!("{who}: as it should be");
+    }
+    for (user, password) in [
+        ("reader", WRONG),
+        ("nobody", WRONG),
+        ("lena", WRONG),
+        ("lena", ""),
+        ("gone", PASSWORD),
+        ("*", PASSWORD),
+        ("lena)(uid=*", PASSWORD),
+        ("", PASSWORD),
+    ] {
+        let login = Login::Password(user.to_owned(), password.to_owned());
+        assert_eq!(login.ask(&client, Method::GET, "/v2/public/app/tags/list").await, 401, "{user}:{password}");
+        assert_eq!(login.ask(&client, Method::GET, "/token").await, 401, "{user}:{password}");
+    }
+    smuggling(&cluster).await;
+    // Without the directory its users are told so, and nobody is let in; the others do not notice.
+    directory.kill();
+    let stranger = Login::Password("lars2".to_owned(), PASSWORD.to_owned());
+    assert_eq!(stranger.ask(&client, Method::GET, "/v2/public/app/tags/list").await, 503);
+    assert_eq!(Login::password("reader").ask(&client, Method::GET, "/v2/team/app/tags/list").await, 200);
+    let Login::Password(_, key) = &reader_key else { panic!("a key") };
+    no_secret_in_logs(&cluster, &[key]);
+}
+
+/// What a proxy may read otherwise than the registry behind it.
+async fn smuggling(cluster: &Cluster) {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let (admin, nobody) = (encode(&format!("admin:{PASSWORD}")), encode(&format!("admin:{WRONG}")));
+    for (headers, allowed) in [
+        (format!("authorization: Basic {admin}\r\n"), &[200][..]),
+        (format!("authorization: Basic {nobody}\r\nauthorization: Basic {admin}\r\n"), &[400, 401]),
+        (format!("authorization: Basic {admin}\r\nauthorization: Basic {nobody}\r\n"), &[400, 401]),
+        (format!("authorization : Basic {admin}\r\n"), &[400, 401]),
+        (format!("authorization_: Basic {admin}\r\n"), &[400, 401]),
+        (format!("x: y\r\n authorization: Basic {admin}\r\n"), &[400, 401]),
+        (format!("x-forwarded-user: admin\r\nremote-user: admin\r\n"), &[401]),
+        ("content-length: 5\r\ntransfer-encoding: chunked\r\n".to_owned(), &[400, 401]),
+        (format!("authorization: Basic {}\r\n", "x".repeat(60_000)), &[400, 401, 431]),
+    ] {
+        let request = format!("GET /v2/secret/app/tags/list HTTP/1.1\r\nhost: r\r\nconnection: close\r\n{headers}\r\n");
+        for address in [cluster.balancer.address(), cluster.replicas[0].address()] {
+            let answer = raw::exchange(&address, request.as_bytes()).await.unwrap();
+            let status = answer.map_or(400, |answer| answer.status);
+            assert!(allowed.contains(&status), "{status}: {headers:.80}");
+        }
+    }
+    for path in [
+        "/v2/secret%2fapp/tags/list",
+        "/v2/public/../secret/app/tags/list",
+        "/v2//secret/app/tags/list",
+        "/v2/public/%2e%2e/secret/app/tags/list",
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: r\r\nconnection: close\r\n\r\n");
+        for address in [cluster.balancer.address(), cluster.replicas[0].address()] {
+            let status = raw::exchange(&address, request.as_bytes()).await.unwrap().map_or(400, |answer| answer.status);
+            assert!(matches!(status, 400 | 401 | 404), "{path}: {status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_revoked_is_refused_everywhere() {
+    let lab = Lab::new("auth-revoked");
+    let mut cluster = Cluster::configured(&lab, 3, &access(&lab)).await;
+    let each: Vec<Client> = (0..3).map(|replica| cluster.client_of(replica)).collect();
+    let (admin, reader) = (Login::password("admin"), Login::password("reader"));
+    assert_eq!(admin.push(&each[0], "team/app", "v1", "x").await, 201);
+    let path = "/v2/team/app/manifests/v1";
+    let scope = ["repository:team/app:pull"];
+    let everywhere = async |login: &Login, status: u16, what: &str| {
+        for (replica, client) in each.iter().enumerate() {
+            assert_eq!(login.ask(client, Method::GET, path).await, status, "{what} on {replica}");
+        }
+    };
+    // An API key, and a token that was given for it: made by one replica, deleted through another.
+    let (key, id) = reader.api_key(&each[0], &json!({ "label": "ci" })).await;
+    let key_token = key.token(&each[1], &scope).await;
+    everywhere(&key, 200, "a key").await;
+    everywhere(&key_token, 200, "a key's token").await;
+    assert_eq!(reader.ask(&each[1], Method::DELETE, &format!("/zot/auth/apikey?id={id}")).await, 200);
+    everywhere(&key, 401, "a deleted key").await;
+    everywhere(&key_token, 401, "a deleted key's token").await;
+    // All replicas die. What they gave is still good.
+    let (key, _) = reader.api_key(&each[0], &json!({ "label": "later" })).await;
+    let token = reader.token(&each[0], &scope).await;
+    for replica in &mut cluster.replicas {
+        replica.kill();
+    }
+    for replica in &mut cluster.replicas {
+        replica.restart().await;
+    }
+    everywhere(&token, 200, "a token of replicas that died").await;
+    everywhere(&key, 200, "a key of replicas that died").await;
+    // A user leaves: the password, its token and its key are worth nothing any more.
+    everywhere(&reader, 200, "a user").await;
+    users(&lab, &["admin", "writer"]);
+    for client in &each {
+        wait::until("a removed user is refused", FILE, async || reader.ask(client, Method::GET, path).await == 401)
+            .await;
+    }
+    everywhere(&token, 401, "the token of a removed user").await;
+    everywhere(&key, 401, "the key of a removed user").await;
+    everywhere(&admin, 200, "another user").await;
+    let Login::Password(_, secret) = &key else { panic!("a key") };
+    no_secret_in_logs(&cluster, &[secret]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_that_are_tried_do_not_hold_up_pulls() {
+    let lab = Lab::new("auth-cost");
+    let cluster = Cluster::configured(&lab, 1, &access(&lab)).await;
+    let client = cluster.client_of(0);
+    assert_eq!(Login::password("admin").push(&client, "public/app", "v1", "x").await, 201);
+    let token = Login::password("reader").token(&client, &["repository:public/app:pull"]).await;
+    let pulls = async |login: &Login, n: u32| {
+        let begin = Instant::now();
+        for _ in 0..n {
+            assert_eq!(login.ask(&client, Method::GET, "/v2/public/app/manifests/v1").await, 200);
+        }
+        begin.elapsed() / n
+    };
+    for (who, login) in [("nobody", &Login::Nothing), ("a token", &token), ("a password", &Login::password("reader"))] {
+        pulls(login, 50).await;
+        say!("a pull of a manifest by {who}: {:?}", pulls(login, 300).await);
+    }
+    let flood: Vec<_> = (0..64)
+        .map(|i| {
+            let (client, login) = (client.clone(), Login::Password(format!("nobody{i}"), WRONG.to_owned()));
+            tokio::spawn(async move {
+                for _ in 0..4 {
+                    let status = login.ask(&client, Method::GET, "/v2/").await;
+                    assert!(matches!(status.as_u16(), 401 | 429), "{status}");
+                }
+            })
+        })
+        .collect();
+    say!("the same while 64 clients try passwords: {:?} with a token", pulls(&token, 50).await);
+    for client in flood {
+        client.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_log_in() {
+    let lab = Lab::new("auth-clients");
+    let cluster = Cluster::configured(&lab, 3, &access(&lab)).await;
+    let address = cluster.balancer.address();
+    docker(&lab, &address).await;
+    podman(&lab, &address);
+    skopeo(&lab, &address);
+    no_secret_in_logs(&cluster, &[]);
+}
+
+async fn docker(lab: &Lab, address: &str) {
+    let docker = Docker::start(lab).await;
+    let archive = lab.path().join("docker.tar");
+    std::fs::write(&archive, &Image::new(1, 1 << 20).layer).unwrap();
+    let image = |name: &str| format!("{address}/{name}");
+    for name in ["public/docker:v1", "team/docker:v1", "secret/docker:v1"] {
+        tools::run(docker.command().arg("import").arg(&archive).arg(image(name)));
+    }
+    let attempt = |arguments: &[&str]| tools::attempt(docker.command().args(arguments));
+    assert!(!attempt(&["push", &image("public/docker:v1")]).0, "nobody may not push");
+    assert!(!attempt(&["login", "-u", "admin", "-p", WRONG, address]).0, "a wrong password");
+    tools::run(docker.command().args(["login", "-u", "admin", "-p", PASSWORD, address]));
+    for name in ["public/docker:v1", "team/docker:v1", "secret/docker:v1"] {
+        tools::run(docker.command().args(["push", &image(name)]));
+    }
+    tools::run(docker.command().args(["logout", address]));
+    let forget = |name: &str| tools::run(docker.command().args(["image", "rm", "--force", &image(name)]));
+    ["public/docker:v1", "team/docker:v1", "secret/docker:v1"].map(forget);
+    tools::run(docker.command().args(["pull", &image("public/docker:v1")]));
+    assert!(!attempt(&["pull", &image("team/docker:v1")]).0, "nobody may not pull this");
+    tools::run(docker.command().args(["login", "-u", "reader", "-p", PASSWORD, address]));
+    tools::run(docker.command().args(["pull", &image("team/docker:v1")]));
+    let (pulled, output) = attempt(&["pull", &image("secret/docker:v1")]);
+    assert!(!pulled && output.contains("denied"), "{output}");
+    say!("docker: anonymous pull, login, push, pull, denial");
+}
+
+fn podman(lab: &Lab, address: &str) {
+    let layout = layout(lab, "podman");
+    let file = lab.path().join("podman.auth.json");
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new(tools::find("podman"));
+        let storage = lab.path().join("podman-storage");
+        command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("run"));
+        command.args(["--storage-driver", "vfs"]).args(arguments);
+        tools::attempt(&mut command)
+    };
+    let file = format!("--authfile={}", file.display());
+    let (done, id) = podman(&["pull", "--quiet", &format!("oci:{layout}:v1")]);
+    assert!(done, "{id}");
+    let id = id.trim();
+    let target = format!("{address}/team/podman:v1");
+    let login = |user: &str, password: &str| {
+        podman(&["login", &file, "--tls-verify=false", "-u", user, "-p", password, address])
+    };
+    assert!(!login("writer", WRONG).0);
+    assert!(login("writer", PASSWORD).0);
+    let (done, output) = podman(&["push", &file, "--tls-verify=false", id, &target]);
+    assert!(done, "{output}");
+    assert!(!podman(&["push", &file, "--tls-verify=false", id, &format!("{address}/secret/podman:v1")]).0);
+    let (done, output) = podman(&["pull", &file, "--quiet", "--tls-verify=false", &target]);
+    assert!(done, "{output}");
+    say!("podman: login, push, pull, denial");
+}
+
+fn skopeo(lab: &Lab, address: &str) {
+    let layout = layout(lab, "skopeo");
+    let (source, target) = (format!("oci:{layout}:v1"), format!("docker://{address}/team/skopeo:v1"));
+    let skopeo = |arguments: &[&str]| tools::attempt(Command::new(tools::find("skopeo")).args(arguments));
+    let credentials = |user: &str, password: &str| format!("--dest-creds={user}:{password}");
+    let copy = ["copy", "--dest-tls-verify=false"];
+    assert!(!skopeo(&[&copy[..], &["--dest-no-creds", &source, &target]].concat()).0);
+    assert!(!skopeo(&[&copy[..], &[&credentials("writer", WRONG), &source, &target]].concat()).0);
+    let (done, output) = skopeo(&[&copy[..], &[&credentials("writer", PASSWORD), &source, &target]].concat());
+    assert!(done, "{output}");
+    let inspect = ["inspect", "--tls-verify=false"];
+    assert!(!skopeo(&[&inspect[..], &["--no-creds", &target]].concat()).0);
+    let (done, output) = skopeo(&[&inspect[..], &[&format!("--creds=reader:{PASSWORD}"), &target]].concat());
+    assert!(done, "{output}");
+    let delete = ["delete", "--tls-verify=false"];
+    assert!(!skopeo(&[&delete[..], &[&format!("--creds=writer:{PASSWORD}"), &target]].concat()).0);
+    let (done, output) = skopeo(&[&delete[..], &[&format!("--creds=admin:{PASSWORD}"), &target]].concat());
+    assert!(done, "{output}");
+    say!("skopeo: copy, inspect, delete, denial");
+}
+
+fn layout(lab: &Lab, name: &str) -> String {
+    let directory = lab.directory(&format!("{name}-layout"));
+    Image::new(7, 1 << 20).write_layout(Path::new(&directory), "v1");
+    directory.display().to_string()
+}
