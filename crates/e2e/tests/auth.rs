@@ -13,6 +13,7 @@ use wharf_e2e::directory::{self, Directory};
 use wharf_e2e::engines::Docker;
 use wharf_e2e::image::{Image, MANIFEST, small_manifest};
 use wharf_e2e::registry::Cluster;
+use wharf_e2e::replica::merge;
 use wharf_e2e::{Client, Lab, content, raw, say, tools, wait};
 
 /// Of every user, here and in the directory. No log may ever show it.
@@ -318,6 +319,28 @@ async fn what_is_revoked_is_refused_everywhere() {
     }
     everywhere(&token, 200, "a token of replicas that died").await;
     everywhere(&key, 200, "a key of replicas that died").await;
+    // A policy changes: a token that is out is asked by the new one. What is misspelt changes nothing.
+    let rules = |actions: Value| json!({ "http": { "accessControl": { "repositories": { "team/**": { "defaultPolicy": actions } } } } });
+    let set = |cluster: &Cluster, actions: &Value| {
+        for replica in &cluster.replicas {
+            let mut config: Value = serde_json::from_str(&std::fs::read_to_string(replica.config()).unwrap()).unwrap();
+            merge(&mut config, &rules(actions.clone()));
+            std::fs::write(replica.config(), config.to_string()).unwrap();
+            replica.hang_up();
+        }
+    };
+    for (actions, status) in [(json!([]), 403), (json!(["read"]), 200)] {
+        set(&cluster, &actions);
+        for client in &each {
+            wait::until("a policy counts", FILE, async || token.ask(client, Method::GET, path).await == status).await;
+        }
+    }
+    set(&cluster, &json!(["raed"]));
+    for replica in &cluster.replicas {
+        wait::until("a bad policy is refused", FILE, async || replica.log().contains("there is no action")).await;
+    }
+    everywhere(&token, 200, "a token while a policy is misspelt").await;
+    set(&cluster, &json!(["read"]));
     // A user leaves: the password, its token and its key are worth nothing any more.
     everywhere(&reader, 200, "a user").await;
     users(&lab, &["admin", "writer"]);
