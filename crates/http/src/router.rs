@@ -115,6 +115,8 @@ impl Route {
             Self::Tags(_) => "tags",
             Self::Referrers(..) => "referrers",
             Self::Live | Self::Ready | Self::Started => "probe",
+            Self::Token => "token",
+            Self::ApiKeys => "apikey",
             Self::Metrics => "metrics",
         }
     }
