@@ -34,10 +34,9 @@ struct Guarded {
 fn rules() -> Value {
     json!({
         "repositories": {
-            "**": { "policies": [{ "users": ["admin"], "actions": ["read", "create", "update", "delete"] }] },
             "team/**": {
                 "policies": [
-                    { "users": ["admin", "writer"], "actions": ["read", "create", "update", "delete"] },
+                    { "users": ["writer"], "actions": ["read", "create", "update", "delete"] },
                     { "users": ["creator"], "actions": ["read", "create"] },
                     { "users": ["updater"], "actions": ["read", "update"] },
                     { "users": ["careful"], "actions": ["read", "delete", "detectManifestCollision"] },
@@ -47,7 +46,8 @@ fn rules() -> Value {
                 "defaultPolicy": ["read"],
             },
             "public/**": { "anonymousPolicy": ["read"], "defaultPolicy": ["read"] },
-        }
+        },
+        "adminPolicy": { "users": ["admin"], "actions": ["read", "create", "update", "delete"] },
     })
 }
 
