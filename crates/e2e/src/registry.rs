@@ -87,10 +87,7 @@ impl Cluster {
         let storage = Storage::S3(store.bucket_at(proxy.address()));
         let mut running = Vec::new();
         for index in 0..replicas {
-            running.push(
-                Replica::configured(lab, &format!("wharf-{index}"), &storage, more)
-                    .await,
-            );
+            running.push(Replica::configured(lab, &format!("wharf-{index}"), &storage, more).await);
         }
         let addresses: Vec<String> = running.iter().map(Replica::address).collect();
         let balancer = Balancer::start(lab, &addresses).await;
