@@ -261,7 +261,7 @@ async fn smuggling(cluster: &Cluster) {
         (format!("authorization : Basic {admin}\r\n"), &[400, 401]),
         (format!("authorization_: Basic {admin}\r\n"), &[400, 401]),
         (format!("x: y\r\n authorization: Basic {admin}\r\n"), &[400, 401]),
-        (format!("x-forwarded-user: admin\r\nremote-user: admin\r\n"), &[401]),
+        ("x-forwarded-user: admin\r\nremote-user: admin\r\n".to_owned(), &[401]),
         ("content-length: 5\r\ntransfer-encoding: chunked\r\n".to_owned(), &[400, 401]),
         (format!("authorization: Basic {}\r\n", "x".repeat(60_000)), &[400, 401, 431]),
     ] {
@@ -418,7 +418,9 @@ async fn docker(lab: &Lab, address: &str) {
     }
     tools::run(docker.command().args(["logout", address]));
     let forget = |name: &str| tools::run(docker.command().args(["image", "rm", "--force", &image(name)]));
-    ["public/docker:v1", "team/docker:v1", "secret/docker:v1"].map(forget);
+    for name in ["public/docker:v1", "team/docker:v1", "secret/docker:v1"] {
+        forget(name);
+    }
     tools::run(docker.command().args(["pull", &image("public/docker:v1")]));
     assert!(!attempt(&["pull", &image("team/docker:v1")]).0, "nobody may not pull this");
     tools::run(docker.command().args(["login", "-u", "reader", "-p", PASSWORD, address]));

@@ -499,7 +499,7 @@ async fn api_keys_are_made_shown_and_deleted() {
         json!({ "expirationDate": "2001-01-01T00:00:00Z" }),
         json!({ "expirationDate": "soon" }),
         json!({ "scopes": ["["] }),
-        json!([]),
+        json!("x"),
     ] {
         refused(make("reader", &bad).await.unwrap(), 400, "UNSUPPORTED").await;
     }
