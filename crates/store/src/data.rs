@@ -1,6 +1,7 @@
 //! Data: immutable streams of bytes under ids that are used once.
 
 use std::any::Any;
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -60,6 +61,13 @@ impl Family {
     #[must_use]
     pub fn other(&self, random: u64) -> Generation {
         Generation(format!("{}.{random:016x}", self.0).into())
+    }
+}
+
+/// So that a map of generations can be searched by a prefix.
+impl Borrow<str> for Generation {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -136,8 +136,8 @@ impl Records for MemoryStore {
         let state = self.lock();
         let mut page = ListPage::default();
         let mut last: Option<String> = None;
-        let from = Bound::Included(request.prefix.to_owned());
-        for (key, record) in state.records.range((from, Bound::Unbounded)) {
+        let from = request.after.filter(|after| !request.fold && *after > request.prefix).unwrap_or(request.prefix);
+        for (key, record) in state.records.range::<str, _>((Bound::Included(from), Bound::Unbounded)) {
             let Some(rest) = key.strip_prefix(request.prefix) else { break };
             let folder = rest.find('/').filter(|_| request.fold).map(|at| &key[..request.prefix.len() + at + 1]);
             let name = folder.unwrap_or(key);
@@ -281,9 +281,11 @@ impl Data for MemoryStore {
     async fn list(&self, prefix: &str, after: Option<&Generation>, limit: usize) -> StoreResult<DataPage> {
         let state = self.lock();
         let mut page = DataPage::default();
-        for (generation, bytes) in &state.data {
-            let is_wanted = generation.as_str().starts_with(prefix) && after.is_none_or(|after| generation > after);
-            if !is_wanted {
+        for (generation, bytes) in state.data.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)) {
+            if !generation.as_str().starts_with(prefix) {
+                break;
+            }
+            if after.is_some_and(|after| generation <= after) {
                 continue;
             }
             if page.data.len() >= limit.max(1) {

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod collect;
+mod cost;
 mod fsck;
 mod inspect;
 mod manifests;
