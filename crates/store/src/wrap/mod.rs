@@ -10,6 +10,7 @@ mod count;
 mod deadline;
 mod exclusive;
 mod limit;
+mod outage;
 mod retry;
 mod tally;
 mod wrapped;

@@ -18,6 +18,7 @@ use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
 use super::call::{Answer, Call, Operation};
+use super::outage::Outage;
 use super::{Layer, Reading};
 use crate::{DataStream, StoreError, StoreResult};
 
@@ -66,6 +67,7 @@ struct Budget {
 pub(super) struct Retry {
     options: Retries,
     budget: Mutex<Budget>,
+    outage: Outage,
 }
 
 /// The attempts of one call.
@@ -83,7 +85,8 @@ impl Attempts {
 impl Retry {
     pub(super) fn new(options: Retries) -> Self {
         let saved = (SAVED + u64::from(options.minimum)) * PRICE;
-        Self { options, budget: Mutex::new(Budget { saved, paid: Instant::now() }) }
+        let budget = Mutex::new(Budget { saved, paid: Instant::now() });
+        Self { options, budget, outage: Outage::new(options.total) }
     }
 
     /// Pays in for a call, and what the time since the last one brought; takes out for a retry. Answers whether there was enough.
@@ -109,13 +112,28 @@ impl Retry {
         }
         let pause = self.next_pause(attempts.failed);
         let is_late = attempts.begun.elapsed() + pause > self.options.total;
-        if is_late || !self.settle(0, PRICE) {
+        if is_late || self.outage.is_on() || !self.settle(0, PRICE) {
             return Err(error);
         }
         attempts.failed += 1;
         tracing::debug!(operation = call.operation.name(), what = call.what, %error, ?pause, "once more");
         sleep(pause).await;
         Ok(())
+    }
+
+    /// Makes an attempt, unless the store is away.
+    async fn attempt<T>(&self, call: &Call<'_>, attempt: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        if !self.outage.admits() {
+            let why = format!("it has answered nothing for {:?} and more", self.options.total);
+            return Err(StoreError::unavailable(call.operation.name(), call.what, why));
+        }
+        let begun = Instant::now();
+        let result = attempt.await;
+        match &result {
+            Err(error) if error.is_transient() => self.outage.not_answered(begun),
+            _ => self.outage.answered(),
+        }
+        result
     }
 
     fn next_pause(&self, failed: u32) -> Duration {
@@ -133,7 +151,7 @@ impl Layer for Retry {
         self.settle(u64::from(self.options.percent), 0);
         let mut attempts = Attempts::begin();
         loop {
-            match attempt().await {
+            match self.attempt(&call, attempt()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.pause(&mut attempts, &call, error).await?,
             }
@@ -186,7 +204,11 @@ impl Resuming {
         }
         let (stream, is_new) = match &mut self.stream {
             Some(stream) => (stream, false),
-            none => (none.insert(data.read(generation, range.clone()).await?), true),
+            none => {
+                let call = Call::new(Operation::Read, generation.as_str());
+                let read = self.retry.attempt(&call, data.read(generation, range.clone())).await?;
+                (none.insert(read), true)
+            }
         };
         match stream.next().await.transpose()? {
             Some(bytes) => {

@@ -167,7 +167,8 @@ async fn retries_end_when_the_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_end_when_the_budget_is_spent() {
-    let retries = Retries { minimum: 0, first_pause: Duration::from_millis(1), ..Retries::default() };
+    let pause = Duration::from_millis(1);
+    let retries = Retries { minimum: 0, first_pause: pause, longest_pause: pause, ..Retries::default() };
     let script = Script { steps: Mutex::new([Step::Fail; 5000].into()), ..Script::default() };
     let setup = setup_with(script, StackOptions { retries: Some(retries), ..StackOptions::default() });
     for _ in 0..1000 {
@@ -176,6 +177,35 @@ async fn retries_end_when_the_budget_is_spent() {
     // What was saved up, and a tenth of the calls.
     let retried = setup.attempts() - 1000;
     assert!((190..=201).contains(&retried), "{retried}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_away_calls_fail_at_once() {
+    let setup = setup(&[Step::Hang; 3]);
+    assert!(setup.stack.records.get("key").await.is_err());
+    let begun = Instant::now();
+    assert!(setup.stack.data.size(&Family::new(1).first()).await.is_err());
+    let attempts = setup.attempts();
+    for _ in 0..1000 {
+        assert!(setup.stack.records.get("key").await.is_err_and(|e| e.is_transient()));
+    }
+    assert_eq!(setup.attempts(), attempts);
+    // One deadline: of the attempt that found it still away.
+    assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
+    // It is back, and one attempt finds it out for all.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..100 {
+        setup.stack.records.get("key").await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_some_calls_is_not_away() {
+    let steps = std::iter::repeat_n([Step::Hang, Step::Succeed], 20).flatten().collect();
+    let setup = setup_with(Script { steps: Mutex::new(steps), ..Script::default() }, StackOptions::default());
+    for _ in 0..20 {
+        setup.stack.records.get("key").await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
