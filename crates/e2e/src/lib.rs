@@ -8,12 +8,15 @@
 //! Nothing here waits for a fixed time: each wait polls a condition and has a bound.
 
 pub mod balancer;
+pub mod bucket;
 pub mod client;
 pub mod content;
 pub mod directory;
 pub mod engines;
 pub mod image;
+pub mod inventory;
 pub mod lab;
+pub mod patient;
 pub mod ports;
 pub mod process;
 pub mod proxy;
@@ -22,9 +25,14 @@ pub mod registry;
 pub mod replica;
 pub mod scenario;
 pub mod seaweed;
+pub mod server;
+pub mod throttle;
 pub mod tools;
+pub mod toxiproxy;
 pub mod wait;
+pub mod workload;
 
+pub use bucket::Bucket;
 pub use client::Client;
 pub use content::Content;
 pub use lab::Lab;

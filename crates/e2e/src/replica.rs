@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::bucket::Bucket;
 use crate::lab::Lab;
 use crate::ports::Port;
 use crate::process::Process;
-use crate::seaweed::Bucket;
 use crate::{tools, wait};
 
 /// Where a replica keeps its registry.
@@ -30,7 +30,7 @@ impl Storage {
                 "rootDirectory": scratch,
                 "storageDriver": {
                     "name": "s3",
-                    "region": "us-east-1",
+                    "region": bucket.region,
                     "regionendpoint": format!("http://{}", bucket.endpoint),
                     "bucket": bucket.bucket,
                     "accesskey": bucket.access_key,
@@ -64,13 +64,7 @@ impl Replica {
     /// The same with more keys, which go over its own.
     pub async fn configured(lab: &Lab, name: &str, storage: &Storage, more: &Value) -> Self {
         let port = Port::claim();
-        let scratch = lab.path().join(format!("{name}-scratch"));
-        let mut config = json!({
-            "storage": storage.section(&scratch),
-            "http": {"address": "127.0.0.1", "port": port.number().to_string()},
-            "log": {"level": "info"},
-        });
-        merge(&mut config, more);
+        let config = configuration(lab, name, &port, storage, more);
         let scheme = if config["http"]["tls"].is_null() { "http" } else { "https" };
         let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
         let log = lab.log(name);
@@ -83,6 +77,16 @@ impl Replica {
         let mut replica = Self { name: name.to_owned(), process, port, config, log, probe, scheme };
         replica.ready().await;
         replica
+    }
+
+    /// Starts one that has to refuse to serve, and answers what it said.
+    pub async fn refused(lab: &Lab, name: &str, storage: &Storage, settings: &Value) -> String {
+        let config = configuration(lab, name, &Port::claim(), storage, settings);
+        let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
+        let mut process = launch(name, &config, &lab.log(name));
+        let status = process.ended(wait::START).await;
+        assert!(!status.success(), "{name} ended with {status}");
+        process.output()
     }
 
     /// Its `host:port`.
@@ -160,6 +164,17 @@ impl Replica {
 #[must_use]
 pub fn ready_path() -> String {
     std::env::var("WHARF_E2E_READY").unwrap_or_else(|_| "/readyz".to_owned())
+}
+
+fn configuration(lab: &Lab, name: &str, port: &Port, storage: &Storage, more: &Value) -> Value {
+    let scratch = lab.path().join(format!("{name}-scratch"));
+    let mut config = json!({
+        "storage": storage.section(&scratch),
+        "http": {"address": "127.0.0.1", "port": port.number().to_string()},
+        "log": {"level": "info"},
+    });
+    merge(&mut config, more);
+    config
 }
 
 /// Puts the keys of `more` over those of a configuration.

@@ -1,12 +1,15 @@
 //! SeaweedFS: a real S3 store on loopback.
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::bucket::Bucket;
 use crate::lab::Lab;
 use crate::ports::Port;
 use crate::process::Process;
 use crate::{tools, wait};
 
+const NAME: &str = "SeaweedFS";
 const BUCKET: &str = "wharf";
 const ACCESS_KEY: &str = "wharf";
 const SECRET_KEY: &str = "wharf-secret";
@@ -15,26 +18,24 @@ const SECRET_KEY: &str = "wharf-secret";
 #[derive(Debug)]
 pub struct Seaweed {
     process: Process,
+    command: Command,
+    log: PathBuf,
     s3: Port,
     others: Vec<(&'static str, Port)>,
-}
-
-/// Where a replica finds a bucket.
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    /// `host:port` of the S3 API.
-    pub endpoint: String,
-    /// Name of the bucket.
-    pub bucket: String,
-    /// Access key id.
-    pub access_key: String,
-    /// Secret key.
-    pub secret_key: String,
 }
 
 impl Seaweed {
     /// Starts the store and creates the bucket.
     pub async fn start(lab: &Lab) -> Self {
+        Self::start_for(lab, true).await
+    }
+
+    /// As [`Seaweed::start`], but it serves whoever asks, whatever the signature.
+    pub async fn start_open(lab: &Lab) -> Self {
+        Self::start_for(lab, false).await
+    }
+
+    async fn start_for(lab: &Lab, asks_for_keys: bool) -> Self {
         let directory = lab.directory("seaweed");
         let identities = serde_json::json!({"identities": [{
             "name": "wharf",
@@ -53,8 +54,10 @@ impl Seaweed {
             .arg(format!("-dir={}", directory.display()))
             .arg(format!("-filer.localSocket={}/filer.sock", directory.display()))
             .arg(format!("-s3.localSocket={}/s3.sock", directory.display()))
-            .arg(format!("-s3.config={}", identities.display()))
             .arg(format!("-s3.port={}", s3.number()));
+        if asks_for_keys {
+            command.arg(format!("-s3.config={}", identities.display()));
+        }
         let others: Vec<_> = [
             "master.port",
             "master.port.grpc",
@@ -69,18 +72,39 @@ impl Seaweed {
         .collect();
         command.args(others.iter().map(|(flag, port)| format!("-{flag}={}", port.number())));
 
-        let process = Process::start("SeaweedFS", &command, &lab.log("seaweed"));
-        let mut store = Self { process, s3, others };
+        let log = lab.log("seaweed");
+        let process = Process::start(NAME, &command, &log);
+        let mut store = Self { process, command, log, s3, others };
+        let bucket = store.bucket();
         wait::until("SeaweedFS makes a bucket", wait::START, async || {
             store.process.assert_alive();
-            store.request("PUT", BUCKET)
+            bucket.create()
         })
         .await;
         // The first object makes the first volume, which takes a moment.
-        let probe = format!("{BUCKET}/probe");
-        wait::until("SeaweedFS stores an object", wait::START, async || store.request("PUT", &probe)).await;
-        assert!(store.request("DELETE", &probe), "SeaweedFS cannot delete");
+        store.works().await;
         store
+    }
+
+    /// Kills it (SIGKILL), all its parts at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.remove_sockets();
+    }
+
+    /// Starts it again over what it had stored, and waits until it takes objects.
+    pub async fn restart(&mut self) {
+        self.process = Process::start(NAME, &self.command, &self.log);
+        self.works().await;
+    }
+
+    async fn works(&mut self) {
+        let bucket = self.bucket();
+        wait::until("SeaweedFS stores an object", wait::START, async || {
+            self.process.assert_alive();
+            bucket.stores()
+        })
+        .await;
     }
 
     /// The bucket, as a replica that talks to the store directly sees it.
@@ -95,6 +119,7 @@ impl Seaweed {
         Bucket {
             endpoint: endpoint.to_owned(),
             bucket: BUCKET.to_owned(),
+            region: "us-east-1".to_owned(),
             access_key: ACCESS_KEY.to_owned(),
             secret_key: SECRET_KEY.to_owned(),
         }
@@ -112,24 +137,17 @@ impl Seaweed {
         self.s3.address()
     }
 
-    /// A signed request without a body; whether it succeeded.
-    fn request(&self, method: &str, path: &str) -> bool {
-        let mut command = Command::new(tools::find("curl"));
-        command
-            .args(["--silent", "--fail", "--max-time", "10", "--aws-sigv4", "aws:amz:us-east-1:s3"])
-            .args(["--user", &format!("{ACCESS_KEY}:{SECRET_KEY}")])
-            .args(["--request", method, &format!("http://{}/{path}", self.address())]);
-        tools::attempt(&mut command).0
+    /// Each part listens on a socket file too, whose path cannot be chosen.
+    fn remove_sockets(&self) {
+        for (flag, port) in &self.others {
+            let part = flag.replace(".port.grpc", "-grpc");
+            let _ = std::fs::remove_file(format!("/tmp/seaweedfs-{part}-{}.sock", port.number()));
+        }
     }
 }
 
 impl Drop for Seaweed {
     fn drop(&mut self) {
-        self.process.kill();
-        // Each part listens on a socket file too, whose path cannot be chosen.
-        for (flag, port) in &self.others {
-            let part = flag.replace(".port.grpc", "-grpc");
-            let _ = std::fs::remove_file(format!("/tmp/seaweedfs-{part}-{}.sock", port.number()));
-        }
+        self.kill();
     }
 }

@@ -17,7 +17,7 @@ pub fn root() -> &'static Path {
 pub fn find(name: &str) -> PathBuf {
     let cache = root().join(".cache");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    [cache.join("bin"), cache.join("venv/bin")]
+    [cache.join("bin"), cache.join("venv/bin"), cache.join("cargo/bin")]
         .into_iter()
         .chain(std::env::split_paths(&path))
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
