@@ -24,7 +24,10 @@ impl Walk {
         let mut first = after.and_then(|after| u16::from_str_radix(after, 16).ok()).map_or(0, |last| last + 1);
         let mut uploads = Vec::new();
         while first < PREFIXES && uploads.len() < MANY {
-            uploads.extend(self.core.data.unfinished(&format!("{first:02x}")).await?);
+            let prefix = format!("{first:02x}");
+            let listed = self.core.data.unfinished(&prefix).await?;
+            // A store may take the prefix for a hint.
+            uploads.extend(listed.into_iter().filter(|upload| upload.generation.as_str().starts_with(&prefix)));
             first += 1;
         }
         let mut looked = Looked { checked: uploads.len() as u64, ..Looked::default() };
