@@ -11,7 +11,7 @@ use wharf_store::{Data as _, Generation, Records as _};
 
 use crate::model::{Register, Value};
 use crate::work::{IMAGES, REPOSITORIES, SECRET, image, index, secret, sha256};
-use crate::world::{World, lock};
+use crate::world::{Kind, World, lock};
 
 type Checked = Result<(), String>;
 
@@ -178,13 +178,14 @@ pub async fn at_rest(world: &World) -> Checked {
     let of = |kind: &'static str| keys.iter().filter(move |key| key.starts_with(kind)).cloned();
     let unneeded = world.store.generations().into_iter().filter(|g| !needed.contains(g)).map(|g| g.to_string());
     let (of_uploads, of_pushes): (Vec<String>, Vec<String>) = unneeded.partition(|g| g.contains('.'));
-    let (late, kills) = (world.scheduler.late(), world.scheduler.kills());
+    // A request whose answer was lost stops where it is, as if its replica had died.
+    let (late, kills) = (world.scheduler.late(), world.scheduler.kills() + world.scheduler.losses());
     let unfinished = (0..world.store.open_uploads()).map(|_| "an unfinished upload".to_owned());
     at_most(0, "due entries", of("due/"))?;
     at_most(late + kills, "upload sessions", of("upload/"))?;
     at_most(late + kills, "segments", of("segment/").filter(|key| !segments.contains(key)))?;
     at_most(late + kills, "manifests", of_pushes.into_iter())?;
-    if !world.wild {
+    if world.kind != Kind::Wild {
         at_most(late, "bytes of uploads", of_uploads.into_iter().chain(unfinished))?;
     }
     if late + kills == 0 {

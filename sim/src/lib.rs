@@ -6,11 +6,18 @@
 //! against it ([`check`]). One seed gives one trace.
 
 pub mod check;
+mod duel;
 pub mod env;
+pub mod many;
 pub mod model;
 pub mod scheduler;
+pub mod script;
+mod shrink;
 pub mod store;
+pub mod turns;
 pub mod work;
 pub mod world;
 
-pub use world::{Plan, Report, run, shrink};
+pub use many::{Total, each};
+pub use shrink::{Shortest, shrink};
+pub use world::{Kind, Plan, Report, run};

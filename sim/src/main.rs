@@ -1,9 +1,11 @@
-//! Runs seeds: `wharf-sim --seeds 3000`, or one with its trace: `wharf-sim --seed 17 --trace`.
+//! Runs seeds: `wharf-sim --seeds 3000`, or one with its trace: `wharf-sim --seed 17 --trace`. With `--broken NoFence` it tells how many seeds
+//! find that break.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use wharf_sim::{Plan, run, shrink};
+use wharf_registry::Break;
+use wharf_sim::{Plan, each, run, shrink};
 
 /// Runs the registry's storage protocol in a seeded simulation.
 #[derive(Parser)]
@@ -23,38 +25,54 @@ struct Arguments {
     /// Print the trace.
     #[arg(long)]
     trace: bool,
+    /// Do this step of the protocol wrong, or `all` one after the other, and count the seeds that find it.
+    #[arg(long)]
+    broken: Option<String>,
 }
 
 #[allow(clippy::print_stdout)] // a program for a terminal
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let seeds = match arguments.seed {
-        Some(seed) => seed..seed + 1,
-        None => arguments.first..arguments.first + arguments.seeds,
-    };
     let (faults, kills) = (!arguments.calm, !arguments.calm);
     let plan = Plan { traced: arguments.trace, faults, kills, ..Plan::default() };
-    let (mut count, mut steps, mut operations, mut succeeded) = (0u64, 0, 0, 0);
-    for seed in seeds {
-        let report = run(plan, seed);
-        count += 1;
-        steps += report.steps;
-        operations += report.operations;
-        succeeded += report.succeeded;
-        if arguments.trace {
-            report.trace.iter().for_each(|line| println!("{line}"));
+    let seeds = arguments.first..arguments.first + arguments.seeds;
+    if let Some(name) = &arguments.broken {
+        for broken in Break::ALL.into_iter().filter(|b| name == "all" || format!("{b:?}") == *name) {
+            let total = each(Plan { broken: Some(broken), ..plan }, seeds.clone(), usize::MAX);
+            let found: Vec<u64> = total.failed.iter().map(|report| report.seed).collect();
+            let duels = found.iter().filter(|seed| *seed % 2 == 1).count();
+            println!(
+                "{broken:?}: {} of {} seeds, {duels} of them duels: {:?}",
+                found.len(),
+                total.seeds,
+                found.first()
+            );
         }
-        if let Some(violation) = report.violation {
-            println!("seed {seed} fails: {violation}");
-            if let Some((plan, shortest)) = shrink(plan, seed) {
-                println!("the shortest run of it has {} clients with {} operations:", plan.clients, plan.operations);
-                shortest.trace.iter().for_each(|line| println!("  {line}"));
-            }
-            return ExitCode::FAILURE;
-        }
+        return ExitCode::SUCCESS;
     }
+    if let Some(seed) = arguments.seed {
+        let report = run(plan, seed);
+        report.trace.iter().for_each(|line| println!("{line}"));
+        println!("{:?}", report.violation);
+        return shrunk(plan, report.violation.map(|_| seed));
+    }
+    let total = each(plan, seeds, 1);
     println!(
-        "{count} seeds, {steps} store calls, {operations} operations, {succeeded} of them answered: no promise broken"
+        "{} seeds, {} store calls, {} operations, {} of them answered; failed: {}",
+        total.seeds,
+        total.steps,
+        total.operations,
+        total.succeeded,
+        total.failed.len()
     );
-    ExitCode::SUCCESS
+    shrunk(plan, total.failed.first().map(|report| report.seed))
+}
+
+#[allow(clippy::print_stdout)] // a program for a terminal
+fn shrunk(plan: Plan, failed: Option<u64>) -> ExitCode {
+    let Some(seed) = failed else { return ExitCode::SUCCESS };
+    if let Some(shortest) = shrink(plan, seed) {
+        println!("{shortest}");
+    }
+    ExitCode::FAILURE
 }

@@ -1,12 +1,14 @@
 //! Chance: one seed decides every delay, every fault and every choice.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
+
+use crate::turns::Turns;
 
 /// What a fault does to a store call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,13 @@ pub struct Scheduler {
     steps: AtomicU64,
     late: AtomicU64,
     kills: AtomicU64,
+    lost: AtomicU64,
+    /// In a duel: whose turn it is.
+    turns: Mutex<Option<Arc<Turns>>>,
     trace: Option<Mutex<Vec<String>>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -50,6 +55,8 @@ impl Scheduler {
             steps: AtomicU64::new(0),
             late: AtomicU64::new(0),
             kills: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            turns: Mutex::default(),
             trace: traced.then(Mutex::default),
         }
     }
@@ -93,11 +100,63 @@ impl Scheduler {
             0 => Fault::LostRequest,
             1 | 2 => Fault::LostReply,
             3 if is_write => {
-                self.late.fetch_add(1, Ordering::Relaxed);
+                self.is_late();
                 Fault::Late(Duration::from_millis(self.below(120_000)))
             }
             _ => Fault::None,
         }
+    }
+
+    /// From now on calls take turns, or no longer.
+    pub fn take_turns(&self, turns: Option<Arc<Turns>>) {
+        *lock(&self.turns) = turns;
+    }
+
+    /// Waits for the turn of a call, where calls take turns, or for as long as it takes. Answers what happens to it.
+    pub async fn turn(&self, replica: usize, is_write: bool) -> Fault {
+        let turns = lock(&self.turns).clone();
+        match turns {
+            Some(turns) => turns.wait(replica, is_write, 1 + self.below(1000)).await,
+            None => {
+                tokio::time::sleep(self.delay()).await;
+                self.fault(is_write)
+            }
+        }
+    }
+
+    /// Lets an answer wait, so that others may go on between a call's effect and its answer.
+    pub async fn answer(&self, replica: usize, key: &str) {
+        let turns = lock(&self.turns).clone();
+        match turns {
+            // Elsewhere nobody can tell a slow answer from a slow caller.
+            Some(turns) if key.starts_with("repo/") => drop(turns.wait(replica, false, 0).await),
+            Some(_) => {}
+            None => tokio::time::sleep(self.delay() / 4).await,
+        }
+    }
+
+    /// Lets a write that got no answer wait until it lands.
+    pub async fn land(&self, replica: usize, delay: Duration) {
+        let turns = lock(&self.turns).clone();
+        match turns {
+            Some(turns) => drop(turns.wait(replica, true, 1 + self.below(1000)).await),
+            None => tokio::time::sleep(delay).await,
+        }
+    }
+
+    /// Counts a write that takes effect late.
+    pub fn is_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer that was lost on purpose.
+    pub fn lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many answers were lost on purpose.
+    pub fn losses(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Counts a killed replica.

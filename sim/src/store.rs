@@ -52,9 +52,8 @@ impl SimStore {
         E: FnOnce(Arc<MemoryStore>) -> F + Send,
     {
         self.gate().await;
-        tokio::time::sleep(self.scheduler.delay()).await;
+        let fault = self.scheduler.turn(self.replica, is_write).await;
         self.gate().await;
-        let fault = self.scheduler.fault(is_write);
         let failed = || Err(StoreError::unavailable(name, key, format!("{fault:?}")));
         match fault {
             Fault::LostRequest => {
@@ -64,9 +63,9 @@ impl SimStore {
             Fault::Late(delay) => {
                 self.scheduler.note(|| format!("{} {name} {key}: no answer, lands in {delay:?}", self.replica));
                 let (late, scheduler) = (effect(self.inner.clone()), self.scheduler.clone());
-                let line = format!("{} {name} {key}: landed late", self.replica);
+                let (line, replica) = (format!("{} {name} {key}: landed late", self.replica), self.replica);
                 tokio::spawn(async move {
-                    tokio::time::sleep(delay).await;
+                    scheduler.land(replica, delay).await;
                     let result = late.await;
                     scheduler.note(|| format!("{line}: {}", brief(&result)));
                 });
@@ -79,7 +78,7 @@ impl SimStore {
         if fault == Fault::LostReply {
             return failed();
         }
-        tokio::time::sleep(self.scheduler.delay() / 4).await;
+        self.scheduler.answer(self.replica, key).await;
         self.gate().await;
         result
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -16,19 +15,19 @@ use crate::check;
 use crate::model::{Register, Value};
 use crate::world::{World, lock};
 
-/// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(300);
-
 /// The repositories that clients work in.
 pub const REPOSITORIES: [&str; 2] = ["a", "b/c"];
 /// The repository whose one blob nobody else may see.
 pub const SECRET: &str = "secret";
-const TAGS: [&str; 3] = ["t0", "t1", "latest"];
+/// The tags that clients set.
+pub const TAGS: [&str; 3] = ["t0", "t1", "latest"];
 
 /// One client.
 pub struct Client {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     id: u64,
+    /// Which replica it reaches; `None` where each request reaches another.
+    replica: Option<usize>,
 }
 
 /// What came back: an answer, or nothing in time.
@@ -117,7 +116,13 @@ impl Client {
     /// A client of this world.
     #[must_use]
     pub fn new(world: Arc<World>, id: u64) -> Self {
-        Self { world, id }
+        Self { world, id, replica: None }
+    }
+
+    /// A client all of whose requests reach one replica.
+    #[must_use]
+    pub fn at_replica(world: Arc<World>, id: u64, replica: usize) -> Self {
+        Self { world, id, replica: Some(replica) }
     }
 
     /// Does what the plan says, and checks the world after each thing.
@@ -153,19 +158,26 @@ impl Client {
             14 => self.race_chunks(repository).await,
             15 => self.finish_twice(repository, &content(i)).await,
             16 => self.pry(repository).await,
-            _ => self.pull(repository).await,
+            _ => self.pull(repository, *chance.pick(&TAGS)).await,
         }
     }
 
     fn at(&self, repository: &str) -> Repository {
-        let replica: Registry = self.world.replica();
+        let replica: Registry = self.registry();
         replica.repository(&name(repository))
+    }
+
+    fn registry(&self) -> Registry {
+        match self.replica {
+            Some(replica) => self.world.replica_at(replica),
+            None => self.world.replica(),
+        }
     }
 
     /// Waits for an answer, and says what it was.
     async fn ask<T>(&self, what: String, call: impl Future<Output = Result<T>>) -> Answered<T> {
         self.world.scheduler.note(|| format!("client {}: {what} ...", self.id));
-        let answer = tokio::time::timeout(PATIENCE, call).await.ok();
+        let answer = tokio::time::timeout(self.world.patience(), call).await.ok();
         self.world.scheduler.note(|| match &answer {
             None => format!("client {}: {what}: no answer", self.id),
             Some(Ok(_)) => format!("client {}: {what}: done", self.id),
@@ -200,7 +212,25 @@ impl Client {
         false
     }
 
-    async fn upload(&self, repository: &str, bytes: &Bytes) -> bool {
+    pub(crate) async fn head(&self, repository: &str, bytes: &Bytes) -> bool {
+        let (at, digest) = (self.at(repository), sha256(bytes));
+        matches!(self.ask(format!("HEAD {repository} {digest}"), at.blob_for_push(&digest)).await, Some(Ok(_)))
+    }
+
+    pub(crate) async fn mount(&self, repository: &str, bytes: &Bytes) -> bool {
+        let (at, digest) = (self.at(repository), sha256(bytes));
+        let mount = at.mount(&digest, None, &|_| true);
+        got(self.ask(format!("mount {repository} {digest}"), mount).await)
+    }
+
+    /// A collector works once on everything that is due.
+    pub(crate) async fn collect(&self) -> bool {
+        let collector = self.registry().collector();
+        let answer = tokio::time::timeout(self.world.patience(), collector.run_once()).await;
+        matches!(answer, Ok(Ok(_)))
+    }
+
+    pub(crate) async fn upload(&self, repository: &str, bytes: &Bytes) -> bool {
         let digest = sha256(bytes);
         if self.world.scheduler.chance(50) {
             let at = self.at(repository);
@@ -239,7 +269,7 @@ impl Client {
         false
     }
 
-    async fn push(&self, repository: &str, bytes: Bytes, tags: &[&str]) -> bool {
+    pub(crate) async fn push(&self, repository: &str, bytes: Bytes, tags: &[&str]) -> bool {
         let digest = sha256(&bytes);
         let mut writes = vec![(Register::Manifest(repository.into(), digest.clone()), Some(digest.clone()))];
         writes.extend(tags.iter().map(|t| (Register::Tag(repository.into(), (*t).into()), Some(digest.clone()))));
@@ -280,7 +310,7 @@ impl Client {
         self.push(repository, index(), &["latest"]).await
     }
 
-    async fn delete_digest(&self, repository: &str, digest: &Digest) -> bool {
+    pub(crate) async fn delete_digest(&self, repository: &str, digest: &Digest) -> bool {
         let target = Register::Manifest(repository.into(), digest.clone());
         let pending = {
             let mut model = lock(&self.world.model);
@@ -301,7 +331,7 @@ impl Client {
         true
     }
 
-    async fn delete_tag(&self, repository: &str, text: &str) -> bool {
+    pub(crate) async fn delete_tag(&self, repository: &str, text: &str) -> bool {
         let pending = lock(&self.world.model).begin(vec![(Register::Tag(repository.into(), text.into()), None)]);
         let at = self.at(repository);
         let reference = Reference::Tag(tag(text));
@@ -315,13 +345,13 @@ impl Client {
         true
     }
 
-    async fn delete_blob(&self, repository: &str, digest: &Digest) -> bool {
+    pub(crate) async fn delete_blob(&self, repository: &str, digest: &Digest) -> bool {
         let at = self.at(repository);
         matches!(self.ask(format!("DELETE {repository} blob {digest}"), at.delete_blob(digest)).await, Some(Ok(())))
     }
 
     /// Two replicas take a chunk at the same offset: one wins, and the blob is one of the two, never a mixture.
-    async fn race_chunks(&self, repository: &str) -> bool {
+    pub(crate) async fn race_chunks(&self, repository: &str) -> bool {
         let at = self.at(repository);
         let Some(Ok(upload)) = self.ask(format!("POST {repository}"), at.start_upload(Algorithm::Sha256)).await else {
             return false;
@@ -349,7 +379,7 @@ impl Client {
     }
 
     /// A client that got no answer asks another replica while the first is still at it.
-    async fn finish_twice(&self, repository: &str, bytes: &Bytes) -> bool {
+    pub(crate) async fn finish_twice(&self, repository: &str, bytes: &Bytes) -> bool {
         let at = self.at(repository);
         let Some(Ok(upload)) = self.ask(format!("POST {repository}"), at.start_upload(Algorithm::Sha256)).await else {
             return false;
@@ -399,9 +429,8 @@ impl Client {
     }
 
     /// Reads a tag strictly and then pulls the image whole.
-    async fn pull(&self, repository: &str) -> bool {
+    pub(crate) async fn pull(&self, repository: &str, text: &str) -> bool {
         let begun = Instant::now();
-        let text = *self.world.scheduler.pick(&TAGS);
         let at = self.at(repository);
         let reference = Reference::Tag(tag(text));
         let answer = self.ask(format!("GET {repository} {text}"), at.manifest_with_bytes(&reference)).await;

@@ -9,14 +9,40 @@ use wharf_registry::{Break, Options, Registry, Shape};
 use wharf_store::{MemoryStore, PartLimits};
 
 use crate::check;
+use crate::duel;
 use crate::env::{SimEnv, jump};
 use crate::model::Model;
 use crate::scheduler::Scheduler;
+use crate::script::{REPLICAS, Script};
 use crate::store::SimStore;
+use crate::turns::Turns;
 use crate::work::Client;
 
 /// How long unclaimed things are kept in a run.
 pub const GRACE: Duration = Duration::from_secs(100);
+
+/// How a run is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Many clients and collectors at once, with every delay and fault.
+    Wide,
+    /// As wide, and time jumps so often that a single request may outlive several grace times.
+    Wild,
+    /// A few operations about one blob, one store call at a time: see [`crate::script`].
+    Duel,
+}
+
+impl Kind {
+    /// Every second seed is a duel.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        match seed % 4 {
+            0 => Self::Wide,
+            2 => Self::Wild,
+            _ => Self::Duel,
+        }
+    }
+}
 
 /// What a run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +100,8 @@ pub struct World {
     pub(crate) model: Mutex<Model>,
     slots: Vec<Mutex<Slot>>,
     jumps: Arc<AtomicI64>,
-    /// Time jumps so often that a single request may outlive several grace times. Safety holds even then; bytes that such a request
-    /// writes may stay behind.
-    pub(crate) wild: bool,
+    /// In a wild run safety holds too; bytes that a request writes which outlives several grace times may stay behind.
+    pub(crate) kind: Kind,
     violation: Mutex<Option<String>>,
     pub(crate) operations: AtomicU64,
     pub(crate) succeeded: AtomicU64,
@@ -90,12 +115,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const SHAPE: Shape = Shape { recent_high: 1600, recent_low: 900, leaf: 1500, fanout: 3 };
 
 impl World {
-    fn new(plan: Plan, seed: u64) -> Arc<Self> {
+    fn new(plan: Plan, seed: u64, kind: Kind) -> Arc<Self> {
         let scheduler = Arc::new(Scheduler::new(seed, plan.faults, plan.traced));
         let limits = PartLimits { min: 50, target: 80, max_count: 10_000, in_place: false };
         let store = Arc::new(MemoryStore::with_limits(limits));
         let jumps = Arc::new(AtomicI64::new(0));
-        let slots = (0..plan.replicas).map(|i| Mutex::new(start(plan, &scheduler, &store, &jumps, i))).collect();
+        let slots =
+            (0..plan.replicas.max(REPLICAS)).map(|i| Mutex::new(start(plan, &scheduler, &store, &jumps, i))).collect();
         Arc::new(Self {
             plan,
             scheduler,
@@ -103,7 +129,7 @@ impl World {
             model: Mutex::default(),
             slots,
             jumps,
-            wild: seed % 2 == 1,
+            kind,
             violation: Mutex::default(),
             operations: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
@@ -113,6 +139,47 @@ impl World {
     /// Some replica.
     pub(crate) fn replica(&self) -> Registry {
         lock(self.scheduler.pick(&self.slots)).registry.clone()
+    }
+
+    /// This replica, as it runs now.
+    pub(crate) fn replica_at(&self, i: usize) -> Registry {
+        lock(&self.slots[i]).registry.clone()
+    }
+
+    /// How long a client waits for an answer.
+    pub(crate) const fn patience(&self) -> Duration {
+        match self.kind {
+            Kind::Duel => Duration::from_secs(15),
+            Kind::Wide | Kind::Wild => Duration::from_secs(300),
+        }
+    }
+
+    /// A replica dies, and starts again with nothing cached.
+    pub(crate) fn kill(&self, i: usize) {
+        let fresh = start(self.plan, &self.scheduler, &self.store, &self.jumps, i);
+        self.scheduler.note(|| format!("replica {i} is killed and started again"));
+        let old = std::mem::replace(&mut *lock(&self.slots[i]), fresh);
+        old.alive.store(false, Ordering::Relaxed);
+        self.scheduler.killed();
+    }
+
+    /// The grace time passes.
+    pub(crate) fn time_passes(&self) {
+        self.scheduler.note(|| "the grace time passes".to_owned());
+        jump(&self.jumps, GRACE * 3 / 2);
+    }
+
+    /// All grace times pass, so many times over, and collectors finish what is due.
+    pub(crate) async fn collect_all(&self, times: u32) {
+        self.scheduler.note(|| "time passes, and all that is due is collected".to_owned());
+        for _ in 0..times {
+            jump(&self.jumps, GRACE * 2);
+            let observer = self.observer();
+            if let Err(e) = observer.collector().run_once().await {
+                self.violated(format!("P5: the collector cannot finish: {e}"));
+            }
+            observer.settle().await;
+        }
     }
 
     /// The registry as nobody sees it: the store itself, without delays or faults, and nothing cached.
@@ -136,21 +203,16 @@ impl World {
             tokio::time::sleep(Duration::from_millis(2000 + self.scheduler.below(25_000))).await;
             #[allow(clippy::cast_possible_truncation)] // below a length
             let i = self.scheduler.below(self.slots.len() as u64) as usize;
-            let fresh = start(self.plan, &self.scheduler, &self.store, &self.jumps, i);
-            self.scheduler.note(|| format!("replica {i} is killed and started again"));
-            let old = std::mem::replace(&mut *lock(&self.slots[i]), fresh);
-            old.alive.store(false, Ordering::Relaxed);
-            self.scheduler.killed();
+            self.kill(i);
         }
     }
 
     async fn jump_now_and_then(&self) {
         while !self.is_over() && !self.scheduler.is_healed() {
-            let pause = if self.wild { 1000 } else { 50_000 };
+            let pause = if self.kind == Kind::Wild { 1000 } else { 50_000 };
             tokio::time::sleep(Duration::from_millis(pause + self.scheduler.below(30_000))).await;
             if self.scheduler.chance(60) {
-                self.scheduler.note(|| "the grace time passes".to_owned());
-                jump(&self.jumps, GRACE * 3 / 2);
+                self.time_passes();
             }
         }
     }
@@ -174,14 +236,7 @@ impl World {
             lock(slot).alive.store(false, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_secs(300)).await;
-        for _ in 0..12 {
-            jump(&self.jumps, GRACE * 2);
-            let observer = self.observer();
-            if let Err(e) = observer.collector().run_once().await {
-                self.violated(format!("P5: the collector cannot finish: {e}"));
-            }
-            observer.settle().await;
-        }
+        self.collect_all(12).await;
     }
 }
 
@@ -204,19 +259,36 @@ fn start(
 }
 
 /// Runs one seed.
-///
-/// # Panics
-/// When the runtime cannot be made.
 #[must_use]
 pub fn run(plan: Plan, seed: u64) -> Report {
+    match Kind::of(seed) {
+        Kind::Duel => run_script(plan, seed, &Script::of(seed, !plan.faults || !plan.kills)),
+        kind => run_in(plan, seed, kind, async |world| wide(world).await),
+    }
+}
+
+/// Runs a duel by this script.
+pub(crate) fn run_script(plan: Plan, seed: u64, script: &Script) -> Report {
+    run_in(plan, seed, Kind::Duel, async |world| duel::fight(world, &Arc::new(Turns::default()), script).await)
+}
+
+/// # Panics
+/// When the runtime cannot be made.
+fn run_in(plan: Plan, seed: u64, kind: Kind, work: impl AsyncFnOnce(&Arc<World>)) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap_or_else(|e| panic!("a runtime: {e}"));
     runtime.block_on(async {
-        let world = World::new(plan, seed);
-        simulate(&world).await;
+        let world = World::new(plan, seed, kind);
+        work(&world).await;
+        if !world.is_over() {
+            world.come_to_rest().await;
+            for check in [check::now(&world).await, check::at_rest(&world).await] {
+                check.unwrap_or_else(|violation| world.violated(violation));
+            }
+        }
         let violation = lock(&world.violation).clone();
         Report {
             seed,
@@ -229,7 +301,7 @@ pub fn run(plan: Plan, seed: u64) -> Report {
     })
 }
 
-async fn simulate(world: &Arc<World>) {
+async fn wide(world: &Arc<World>) {
     let mut background = JoinSet::new();
     for slot in 0..world.plan.replicas {
         let world = world.clone();
@@ -249,35 +321,4 @@ async fn simulate(world: &Arc<World>) {
         clients.spawn(async move { client.work().await });
     }
     while clients.join_next().await.is_some() {}
-    if world.is_over() {
-        return;
-    }
-    world.come_to_rest().await;
-    if let Err(violation) = check::now(world).await {
-        world.violated(violation);
-    }
-    if let Err(violation) = check::at_rest(world).await {
-        world.violated(violation);
-    }
-}
-
-/// The shortest run of this seed that still fails: fewer operations, fewer clients.
-#[must_use]
-pub fn shrink(plan: Plan, seed: u64) -> Option<(Plan, Report)> {
-    let mut shortest = None;
-    for clients in 1..=plan.clients {
-        for operations in 1..=plan.operations {
-            let smaller = Plan { clients, operations, traced: true, ..plan };
-            let report = run(smaller, seed);
-            if report.violation.is_some() {
-                let is_shorter =
-                    shortest.as_ref().is_none_or(|(_, s): &(Plan, Report)| report.trace.len() < s.trace.len());
-                if is_shorter {
-                    shortest = Some((smaller, report));
-                }
-                break;
-            }
-        }
-    }
-    shortest
 }
