@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::check;
 use crate::scheduler::Fault;
-use crate::script::{Before, Change, Event, Op, Round, Script};
+use crate::script::{Before, Event, Op, Round, Script};
 use crate::turns::Turns;
 use crate::work::{Client, content, image};
 use crate::world::World;
@@ -38,8 +38,8 @@ async fn fight_round(world: &Arc<World>, turns: &Arc<Turns>, round: &Round) {
     world.scheduler.note(|| format!("a round: {:?}; {:?}", round.actors, round.changes));
     world.scheduler.take_turns(Some(turns.clone()));
     let conductor = {
-        let (world, turns, changes) = (world.clone(), turns.clone(), round.changes.clone());
-        tokio::spawn(async move { conduct(&world, &turns, &changes).await })
+        let (world, turns, round) = (world.clone(), turns.clone(), round.clone());
+        tokio::spawn(async move { conduct(&world, &turns, &round).await })
     };
     let mut actors = JoinSet::new();
     for (id, (replica, ops)) in round.actors.iter().cloned().enumerate() {
@@ -86,15 +86,18 @@ async fn act(client: &Client, op: &Op) -> bool {
 }
 
 /// Lets one call after the other go on: that of the task with the highest rank, which falls behind at each change.
-async fn conduct(world: &World, turns: &Turns, changes: &[Change]) {
-    let mut changes = changes.iter().peekable();
+async fn conduct(world: &World, turns: &Turns, round: &Round) {
+    let mut changes = round.changes.iter().peekable();
     let mut step = 0;
     loop {
         turns.some().await;
         tokio::time::sleep(STEP).await;
-        let Some(call) = turns.take() else { continue };
-        let event = changes.next_if(|change| change.step <= step).map(|change| change.event);
-        step += 1;
+        #[allow(clippy::cast_possible_truncation)] // a small number
+        let chance = world.scheduler.below(1 << 16) as usize;
+        let Some(call) = turns.take(round.deep, chance) else { continue };
+        let counts = call.counts(round.counted);
+        let event = changes.next_if(|change| counts && change.step <= step).map(|change| change.event);
+        step += u64::from(counts);
         match event {
             None => call.go(Fault::None),
             Some(Event::Turn) => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use wharf_registry::Break;
-use wharf_sim::{Plan, each, run, shrink};
+use wharf_sim::{Kind, Plan, each, run, shrink};
 
 /// Runs the registry's storage protocol in a seeded simulation.
 #[derive(Parser)]
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         for broken in Break::ALL.into_iter().filter(|b| name == "all" || format!("{b:?}") == *name) {
             let total = each(Plan { broken: Some(broken), ..plan }, seeds.clone(), usize::MAX);
             let found: Vec<u64> = total.failed.iter().map(|report| report.seed).collect();
-            let duels = found.iter().filter(|seed| *seed % 2 == 1).count();
+            let duels = found.iter().filter(|seed| Kind::of(**seed) == Kind::Duel).count();
             println!(
                 "{broken:?}: {} of {} seeds, {duels} of them duels: {:?}",
                 found.len(),

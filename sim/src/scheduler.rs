@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-use crate::turns::Turns;
+use crate::turns::{ANSWER, Turns};
 
 /// What a fault does to a store call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +113,10 @@ impl Scheduler {
     }
 
     /// Waits for the turn of a call, where calls take turns, or for as long as it takes. Answers what happens to it.
-    pub async fn turn(&self, replica: usize, is_write: bool) -> Fault {
+    pub async fn turn(&self, replica: usize, is_write: bool, key: &str) -> Fault {
         let turns = lock(&self.turns).clone();
         match turns {
-            Some(turns) => turns.wait(replica, is_write, 1 + self.below(1000)).await,
+            Some(turns) => turns.wait(replica, is_write, key, 1 + self.below(1000)).await,
             None => {
                 tokio::time::sleep(self.delay()).await;
                 self.fault(is_write)
@@ -129,7 +129,7 @@ impl Scheduler {
         let turns = lock(&self.turns).clone();
         match turns {
             // Elsewhere nobody can tell a slow answer from a slow caller.
-            Some(turns) if key.starts_with("repo/") => drop(turns.wait(replica, false, 0).await),
+            Some(turns) if key.starts_with("repo/") => drop(turns.wait(replica, false, ANSWER, 0).await),
             Some(_) => {}
             None => tokio::time::sleep(self.delay() / 4).await,
         }
@@ -139,7 +139,7 @@ impl Scheduler {
     pub async fn land(&self, replica: usize, delay: Duration) {
         let turns = lock(&self.turns).clone();
         match turns {
-            Some(turns) => drop(turns.wait(replica, true, 1 + self.below(1000)).await),
+            Some(turns) => drop(turns.wait(replica, true, "", 1 + self.below(1000)).await),
             None => tokio::time::sleep(delay).await,
         }
     }

@@ -62,6 +62,17 @@ pub struct Change {
     pub event: Event,
 }
 
+/// Which store calls count as steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// All.
+    All,
+    /// Those about roots, blobs and holds, at which actors meet.
+    Meeting,
+    /// Of these the writes, and the answers to reads of a root.
+    Writes,
+}
+
 /// What comes before a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -82,6 +93,10 @@ pub struct Round {
     pub actors: Vec<(usize, Vec<Op>)>,
     /// In order of their steps.
     pub changes: Vec<Change>,
+    /// Which calls the steps count.
+    pub counted: Counted,
+    /// Of the calls of one actor the latest goes first, so that it ends one thing before it goes on with another; else any.
+    pub deep: bool,
 }
 
 /// See the module.
@@ -94,8 +109,26 @@ pub struct Script {
 /// How many replicas duel. Collectors and clients are on any of them.
 pub const REPLICAS: usize = 3;
 
+/// How many duels a script has.
+const BOUTS: usize = 6;
+
 /// Images of one blob each: in one piece, and in parts.
 const SMALL_IMAGES: [usize; 2] = [4, 3];
+
+/// What there is of the image before a duel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Nothing.
+    Nothing,
+    /// Its blob, under a lease.
+    Leased,
+    /// The image, and the lease of its blob.
+    Fresh,
+    /// The image; the collector has seen it.
+    Held,
+    /// The image was deleted, and the collector has not seen it yet.
+    Deleted,
+}
 
 struct Author {
     rng: ChaCha8Rng,
@@ -118,44 +151,88 @@ impl Author {
         (self.below(2) == 0).then(|| self.pick(&TAGS[..2]))
     }
 
-    fn op(&mut self) -> Op {
-        let at = if self.below(6) == 0 { self.pick(&REPOSITORIES) } else { self.repository };
-        let image = if self.below(8) == 0 { self.pick(&SMALL_IMAGES) } else { self.image };
-        match self.below(32) {
-            0..4 => Op::Upload(at, image),
-            4..9 => Op::Push(at, image, self.tag()),
-            9..12 => Op::PushImage(at, image, self.tag()),
-            12..18 => Op::Delete(at, image),
-            18 => Op::DeleteTag(at, self.pick(&TAGS[..2])),
-            19 => Op::DeleteBlob(at, image),
-            20 => Op::Mount(self.pick(&REPOSITORIES), image),
-            21 => Op::Head(at, image),
-            22 => Op::FinishTwice(at, image),
-            23 => Op::RaceChunks(at),
-            24..26 => Op::Pull(at, TAGS[0]),
-            _ => Op::Collect,
+    /// What a client does that has a point there, mostly.
+    fn op(&mut self, given: Given) -> Op {
+        let at = if self.below(8) == 0 { self.pick(&REPOSITORIES) } else { self.repository };
+        let image = self.image;
+        let (push, push_image) = (Op::Push(at, image, self.tag()), Op::PushImage(at, image, self.tag()));
+        let other = match self.below(8) {
+            0 => Op::RaceChunks(at),
+            1 => Op::Pull(at, TAGS[0]),
+            2 => Op::DeleteTag(at, self.pick(&TAGS[..2])),
+            3 => Op::DeleteBlob(at, image),
+            4 => Op::Mount(self.pick(&REPOSITORIES), image),
+            5 => Op::Head(at, image),
+            6 => Op::FinishTwice(at, image),
+            _ => Op::PushImage(at, self.pick(&SMALL_IMAGES), self.tag()),
+        };
+        let likely = match given {
+            Given::Leased => [push.clone(), push.clone(), push, Op::DeleteBlob(at, image), Op::Head(at, image)],
+            Given::Nothing | Given::Deleted => {
+                [Op::Upload(at, image), Op::Upload(at, image), Op::FinishTwice(at, image), push_image, push]
+            }
+            Given::Fresh | Given::Held => {
+                let delete = || Op::Delete(at, image);
+                [delete(), delete(), delete(), Op::Upload(at, image), Op::Mount(self.pick(&REPOSITORIES), image)]
+            }
+        };
+        let [a, b, c, d, e] = likely;
+        match self.below(7) {
+            0 => a,
+            1 => b,
+            2 => c,
+            3 => d,
+            4 => e,
+            _ => other,
         }
     }
 
-    fn round(&mut self) -> Round {
-        let before = match self.below(5) {
-            0 => Before::Nothing,
-            1 | 2 => Before::TimePasses,
-            _ => Before::Collected,
+    /// What was there goes, what is wanted is made, and then the duel.
+    fn bout(&mut self, rounds: &mut Vec<Round>) {
+        let (at, image) = (self.repository, self.image);
+        let given =
+            self.pick(&[Given::Nothing, Given::Leased, Given::Leased, Given::Fresh, Given::Held, Given::Deleted]);
+        let quietly = |before, ops| Round {
+            before,
+            actors: vec![(0, ops)],
+            changes: Vec::new(),
+            counted: Counted::All,
+            deep: true,
         };
-        let actors = if self.below(12) == 0 { self.readers() } else { self.duellists() };
-        Round { before, actors, changes: self.changes() }
+        if self.below(4) > 0 {
+            rounds.push(quietly(Before::Nothing, vec![Op::Delete(at, image)]));
+        }
+        let pushed = Op::PushImage(at, image, self.tag());
+        let ops = match given {
+            Given::Nothing => Vec::new(),
+            Given::Leased => vec![Op::Upload(at, image)],
+            Given::Fresh | Given::Held => vec![pushed],
+            Given::Deleted => vec![pushed, Op::Delete(at, image)],
+        };
+        rounds.push(quietly(Before::Collected, ops));
+        let before = match (given, self.below(2)) {
+            (Given::Held, _) => Before::Collected,
+            (_, 0) => Before::Nothing,
+            _ => Before::TimePasses,
+        };
+        let actors = if self.below(12) == 0 { self.readers() } else { self.duellists(given) };
+        let counted = self.pick(&[Counted::All, Counted::Meeting, Counted::Writes, Counted::Writes, Counted::Writes]);
+        let (changes, deep) = (self.changes(counted), self.below(3) > 0);
+        rounds.push(Round { before, actors, changes, counted, deep });
     }
 
-    fn duellists(&mut self) -> Vec<(usize, Vec<Op>)> {
-        let count = 2 + usize::from(self.below(3) == 0);
+    /// A client and mostly a collector, now and then a third.
+    fn duellists(&mut self, given: Given) -> Vec<(usize, Vec<Op>)> {
         let first = self.below(REPLICAS as u64) as usize;
-        (0..count)
-            .map(|actor| {
-                let ops = (0..1 + self.below(5) / 4).map(|_| self.op()).collect();
-                ((first + actor) % REPLICAS, ops)
-            })
-            .collect()
+        let mut programs = vec![vec![self.op(given)]];
+        programs.push(vec![if self.below(4) > 0 { Op::Collect } else { self.op(given) }]);
+        if self.below(4) == 0 {
+            programs.push(vec![if self.below(2) == 0 { Op::Collect } else { self.op(given) }]);
+        }
+        if self.below(5) == 0 {
+            programs[0].push(self.op(given));
+        }
+        programs.into_iter().enumerate().map(|(i, ops)| ((first + i) % REPLICAS, ops)).collect()
     }
 
     /// One writes a tag, two read it through one replica.
@@ -170,23 +247,26 @@ impl Author {
     }
 
     /// At most once does time pass while one request runs: else what it writes may stay behind.
-    fn changes(&mut self) -> Vec<Change> {
-        let longest = self.pick(&[15, 30, 60]);
-        let mut steps: Vec<u64> = (0..1 + self.below(4)).map(|_| self.below(longest)).collect();
+    fn changes(&mut self, counted: Counted) -> Vec<Change> {
+        let longest = match counted {
+            Counted::All => self.pick(&[12, 24]),
+            Counted::Meeting => self.pick(&[8, 16]),
+            Counted::Writes => self.pick(&[3, 5, 8]),
+        };
+        let mut steps: Vec<u64> = (0..1 + self.below(3)).map(|_| self.below(longest)).collect();
         steps.sort_unstable();
-        steps.dedup();
         let mut passed = false;
         steps
             .into_iter()
             .map(|step| {
                 let event = match self.below(20) {
-                    0..5 if !passed => {
+                    0..6 if !passed => {
                         passed = true;
                         Event::TimePasses
                     }
-                    5..7 if !self.mild => Event::Kill,
-                    7 if !self.mild => Event::LoseReply,
-                    8 if !self.mild => Event::Late,
+                    6..9 if !self.mild => Event::Kill,
+                    9 if !self.mild => Event::LoseReply,
+                    10 if !self.mild => Event::Late,
                     _ => Event::Turn,
                 };
                 Change { step, event }
@@ -202,11 +282,11 @@ impl Script {
         let mut author = Author { rng: ChaCha8Rng::seed_from_u64(!seed), repository: REPOSITORIES[0], image: 0, mild };
         author.repository = author.pick(&REPOSITORIES);
         author.image = author.pick(&SMALL_IMAGES);
-        let (at, image) = (author.repository, author.image);
-        let first = if author.below(2) == 0 { Op::PushImage(at, image, author.tag()) } else { Op::Upload(at, image) };
-        let first = Round { before: Before::Nothing, actors: vec![(0, vec![first])], changes: Vec::new() };
-        let rounds = 3 + author.below(4);
-        Self { rounds: std::iter::once(first).chain((0..rounds).map(|_| author.round())).collect() }
+        let mut rounds = Vec::new();
+        for _ in 0..BOUTS {
+            author.bout(&mut rounds);
+        }
+        Self { rounds }
     }
 
     /// Every script that is smaller by one thing, the largest things first.

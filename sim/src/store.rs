@@ -52,7 +52,7 @@ impl SimStore {
         E: FnOnce(Arc<MemoryStore>) -> F + Send,
     {
         self.gate().await;
-        let fault = self.scheduler.turn(self.replica, is_write).await;
+        let fault = self.scheduler.turn(self.replica, is_write, key).await;
         self.gate().await;
         let failed = || Err(StoreError::unavailable(name, key, format!("{fault:?}")));
         match fault {

@@ -33,12 +33,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every second seed is a duel.
+    /// Three of four seeds are duels: they are the shorter ones.
     #[must_use]
     pub const fn of(seed: u64) -> Self {
-        match seed % 4 {
+        match seed % 8 {
             0 => Self::Wide,
-            2 => Self::Wild,
+            4 => Self::Wild,
             _ => Self::Duel,
         }
     }
