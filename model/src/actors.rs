@@ -39,6 +39,7 @@ pub(crate) enum Answer<A> {
 pub(crate) struct Io<'a, O, A> {
     answers: std::slice::Iter<'a, Answer<A>>,
     next_id: Id,
+    last_id: Id,
     call: std::marker::PhantomData<O>,
 }
 
@@ -74,6 +75,7 @@ impl<O, A: Clone> Io<'_, O, A> {
     /// A fresh id.
     pub(crate) fn id(&mut self) -> Id {
         self.next_id += 1;
+        assert!(self.next_id <= self.last_id, "an operation that takes more ids than it may");
         self.next_id
     }
 
@@ -177,7 +179,7 @@ pub(crate) struct System<P> {
 }
 
 /// How many operations an actor may have, and how many ids each takes at most.
-const IDS: Id = 14;
+const IDS: Id = 20;
 const OPERATIONS: Id = 3;
 
 impl<P: Protocol + Clone + Debug> System<P> {
@@ -252,7 +254,8 @@ impl<P: Protocol + Clone + Debug> System<P> {
     ) {
         let mut answers = Vec::new();
         loop {
-            let stop = run(&mut Io { answers: answers.iter(), next_id: 230, call: std::marker::PhantomData });
+            let stop =
+                run(&mut Io { answers: answers.iter(), next_id: 211, last_id: 239, call: std::marker::PhantomData });
             match stop {
                 Ok(_) => return,
                 Err(Stop::Call(call)) => {
@@ -268,7 +271,7 @@ impl<P: Protocol + Clone + Debug> System<P> {
 #[allow(clippy::cast_possible_truncation)] // a handful of actors and operations
 fn io<'a, O, A>(actor: usize, at: usize, answers: &'a [Answer<A>]) -> Io<'a, O, A> {
     let base = (actor as Id * OPERATIONS + at as Id) * IDS;
-    Io { answers: answers.iter(), next_id: base, call: std::marker::PhantomData }
+    Io { answers: answers.iter(), next_id: base, last_id: base + IDS, call: std::marker::PhantomData }
 }
 
 impl<P: Protocol + Clone + Debug> Explorable for System<P> {
@@ -322,4 +325,10 @@ impl<P: Protocol + Clone + Debug> Explorable for System<P> {
         let answer = answer.filter(|_| how.is_empty()).map(|a| format!(" = {a:?}")).unwrap_or_default();
         format!("{who} {call:?}{how}{answer}")
     }
+}
+
+/// Of which actor, which operation, and as which of its ids, counted from 0, an id was made.
+pub(crate) fn place_of(id: Id) -> (usize, usize, usize) {
+    let (which, i) = ((id - 1) / IDS, (id - 1) % IDS);
+    (usize::from(which / OPERATIONS), usize::from(which % OPERATIONS), usize::from(i))
 }

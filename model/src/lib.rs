@@ -6,6 +6,8 @@
 
 mod actors;
 pub mod blobs;
+pub mod chunks;
+pub mod commits;
 mod explore;
 mod scenario;
 
@@ -15,5 +17,6 @@ pub use scenario::{Scenario, Size};
 /// All scenarios.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    blobs::scenarios()
+    let parts = [blobs::scenarios(), commits::scenarios(), chunks::scenarios()];
+    parts.into_iter().flatten().collect()
 }
