@@ -15,8 +15,6 @@ pub enum Broken {
     Unconditional,
     /// A chunk that lost drops what it wrote though the session names it now.
     CurrentNotSpared,
-    /// A chunk that lost drops what it went on from.
-    BaseNotSpared,
     /// A chunk whose swap was not answered drops what it wrote.
     UnknownDropped,
     /// A chunk that lost to the end of the session drops what it wrote though it may serve.
@@ -31,10 +29,9 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Unconditional,
         Self::CurrentNotSpared,
-        Self::BaseNotSpared,
         Self::UnknownDropped,
         Self::EndedNotSpared,
         Self::TagsIgnored,
@@ -79,7 +76,8 @@ struct Store {
     uploads: Vec<(Id, Vec<(Id, Bytes)>)>,
     /// Only to check by: chunks that were acknowledged, with their offsets.
     acknowledged: Vec<(usize, Id)>,
-    /// Only to check by: something was written after the last sweep.
+    /// Only to check by: the session was swept for the last time, and something was written after that.
+    swept: bool,
     outlived: bool,
 }
 
@@ -98,7 +96,8 @@ enum Call {
     PutPart(Id, u8, Id, Few),
     Complete(Id, Few, bool),
     Abort(Id),
-    Everything,
+    /// All that the session wrote; for its last sweep or the one before.
+    Everything(bool),
     Acknowledge(u8, Id),
 }
 
@@ -312,10 +311,7 @@ impl Chunks {
             State::Absent => return Ok(false),
             State::Done(_) | State::Expired => Written::default(),
         };
-        let mut others = Vec::new();
-        if !self.breaks(Broken::BaseNotSpared) {
-            others.push(base);
-        }
+        let mut others = vec![base];
         if !self.breaks(Broken::CurrentNotSpared) {
             others.push(&current);
         }
@@ -392,7 +388,7 @@ impl Chunks {
         if expires && self.swap(io, &session, &[], State::Expired)?.0 != Swap::Done {
             return Ok(true);
         }
-        let Ok(Answer::Everything(uploads, objects)) = io.call(Call::Everything)? else { return Ok(true) };
+        let Ok(Answer::Everything(uploads, objects)) = io.call(Call::Everything(!expires))? else { return Ok(true) };
         for upload in uploads {
             if io.call(Call::Abort(upload))?.is_err() {
                 return Ok(true);
@@ -436,7 +432,7 @@ impl Protocol for Chunks {
     }
 
     fn is_write(&self, call: Call) -> bool {
-        !matches!(call, Call::Session | Call::Object(_) | Call::Everything | Call::Acknowledge(..))
+        !matches!(call, Call::Session | Call::Object(_) | Call::Everything(_) | Call::Acknowledge(..))
     }
 
     fn check(&self, store: &Store) -> Result<(), String> {
@@ -469,7 +465,7 @@ impl Protocol for Chunks {
 impl Store {
     fn apply(&mut self, call: Call) -> Answer {
         if matches!(call, Call::PutObject(..) | Call::PutPart(..) | Call::Start(_) | Call::Complete(..)) {
-            self.outlived |= self.session.state == State::Absent;
+            self.outlived |= self.swept;
         }
         match call {
             Call::Session => return Answer::Session(self.session.clone()),
@@ -485,9 +481,9 @@ impl Store {
             Call::PutPart(id, number, tag, bytes) => return self.put_part(id, usize::from(number), tag, bytes),
             Call::Complete(id, tags, ignored) => return self.complete(id, &tags.list(), ignored),
             Call::Abort(id) => self.uploads.retain(|(i, _)| *i != id),
-            Call::Everything => {
-                let ids = |list: Vec<Id>| list;
-                let uploads = ids(self.uploads.iter().map(|(id, _)| *id).collect());
+            Call::Everything(is_last) => {
+                self.swept |= is_last;
+                let uploads = self.uploads.iter().map(|(id, _)| *id).collect();
                 return Answer::Everything(uploads, self.objects.iter().map(|(id, _)| *id).collect());
             }
             Call::Acknowledge(at, chunk) => {
@@ -562,7 +558,14 @@ fn put<T>(list: &mut Vec<(Id, T)>, id: Id, item: T) {
 
 fn scenario(name: &'static str, size: Size, actors: &[&[Op]], faults: (u8, u8)) -> Scenario {
     let session = Session { nonce: 0, hashed: Vec::new(), state: State::Open(Written::default()) };
-    let store = Store { session, objects: Vec::new(), uploads: Vec::new(), acknowledged: Vec::new(), outlived: false };
+    let store = Store {
+        session,
+        objects: Vec::new(),
+        uploads: Vec::new(),
+        acknowledged: Vec::new(),
+        swept: false,
+        outlived: false,
+    };
     let actors: Vec<Vec<Op>> = actors.iter().map(|ops| ops.to_vec()).collect();
     let most = Faults { crashes: faults.0, losses: faults.1 };
     let chunks = Chunks { store, actors, broken: None };

@@ -23,6 +23,12 @@ pub(crate) async fn fight(world: &Arc<World>, turns: &Arc<Turns>, script: &Scrip
             Before::Nothing => {}
             Before::TimePasses => world.time_passes(),
             Before::Collected => world.collect_all(2).await,
+            Before::Rest => {
+                world.collect_all(6).await;
+                if let Err(violation) = check::at_rest(world).await {
+                    world.violated(violation);
+                }
+            }
         }
         fight_round(world, turns, round).await;
         if let Err(violation) = check::now(world).await {
@@ -81,6 +87,7 @@ async fn act(client: &Client, op: &Op) -> bool {
         Op::DeleteTag(at, tag) => client.delete_tag(at, tag).await,
         Op::DeleteBlob(at, i) => client.delete_blob(at, &crate::work::sha256(&blob(i))).await,
         Op::Pull(at, tag) => client.pull(at, tag).await,
+        Op::PullThrough(replica, at, tag) => client.through(replica).pull(at, tag).await,
         Op::Collect => client.collect().await,
     }
 }

@@ -34,6 +34,8 @@ pub enum Op {
     DeleteBlob(&'static str, usize),
     /// Pulls what a tag names.
     Pull(&'static str, &'static str),
+    /// Pulls what a tag names, through this replica.
+    PullThrough(usize, &'static str, &'static str),
     /// A collector looks at everything that is due.
     Collect,
 }
@@ -82,6 +84,8 @@ pub enum Before {
     TimePasses,
     /// The grace time passes, and collectors finish all that is due.
     Collected,
+    /// As that, and then nothing may be left that nobody claims.
+    Rest,
 }
 
 /// Actors that work at the same time.
@@ -110,7 +114,7 @@ pub struct Script {
 pub const REPLICAS: usize = 3;
 
 /// How many duels a script has.
-const BOUTS: usize = 6;
+const BOUTS: usize = 8;
 
 /// Images of one blob each: in one piece, and in parts.
 const SMALL_IMAGES: [usize; 2] = [4, 3];
@@ -199,9 +203,8 @@ impl Author {
             counted: Counted::All,
             deep: true,
         };
-        if self.below(4) > 0 {
-            rounds.push(quietly(Before::Nothing, vec![Op::Delete(at, image)]));
-        }
+        let gone = if self.below(4) > 0 { vec![Op::Delete(at, image)] } else { Vec::new() };
+        rounds.push(quietly(Before::Rest, gone));
         let pushed = Op::PushImage(at, image, self.tag());
         let ops = match given {
             Given::Nothing => Vec::new(),
@@ -210,7 +213,7 @@ impl Author {
             Given::Deleted => vec![pushed, Op::Delete(at, image)],
         };
         rounds.push(quietly(Before::Collected, ops));
-        let before = match (given, self.below(2)) {
+        let before = match (given, self.below(3)) {
             (Given::Held, _) => Before::Collected,
             (_, 0) => Before::Nothing,
             _ => Before::TimePasses,
@@ -235,26 +238,30 @@ impl Author {
         programs.into_iter().enumerate().map(|(i, ops)| ((first + i) % REPLICAS, ops)).collect()
     }
 
-    /// One writes a tag, two read it through one replica.
+    /// One writes a tag and then reads it through another replica, where somebody else reads it too.
     fn readers(&mut self) -> Vec<(usize, Vec<Op>)> {
         let at = self.repository;
-        let pull = || Op::Pull(at, TAGS[0]);
         let write = match self.below(3) {
-            0 => vec![Op::DeleteTag(at, TAGS[0]), pull()],
-            _ => vec![Op::PushImage(at, self.pick(&SMALL_IMAGES), Some(TAGS[0])), pull()],
+            0 => Op::DeleteTag(at, TAGS[0]),
+            _ => Op::PushImage(at, self.pick(&SMALL_IMAGES), Some(TAGS[0])),
         };
-        vec![(0, vec![pull(), pull()]), (0, write), (0, vec![pull()])]
+        vec![(0, vec![Op::Pull(at, TAGS[0])]), (1, vec![write, Op::PullThrough(0, at, TAGS[0])])]
     }
 
     /// At most once does time pass while one request runs: else what it writes may stay behind.
     fn changes(&mut self, counted: Counted) -> Vec<Change> {
-        let longest = match counted {
-            Counted::All => self.pick(&[12, 24]),
-            Counted::Meeting => self.pick(&[8, 16]),
-            Counted::Writes => self.pick(&[3, 5, 8]),
+        let gaps: &[u64] = match counted {
+            Counted::All => &[0, 1, 2, 3, 4, 6, 8, 12],
+            Counted::Meeting => &[0, 1, 1, 2, 3, 4, 6],
+            Counted::Writes => &[0, 0, 1, 1, 2, 3, 4],
         };
-        let mut steps: Vec<u64> = (0..1 + self.below(3)).map(|_| self.below(longest)).collect();
-        steps.sort_unstable();
+        let mut step = 0;
+        let steps: Vec<u64> = (0..1 + self.below(4))
+            .map(|_| {
+                step += self.pick(gaps);
+                step
+            })
+            .collect();
         let mut passed = false;
         steps
             .into_iter()

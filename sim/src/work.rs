@@ -125,6 +125,11 @@ impl Client {
         Self { world, id, replica: Some(replica) }
     }
 
+    /// The same client, through another replica.
+    pub(crate) fn through(&self, replica: usize) -> Self {
+        Self { world: self.world.clone(), id: self.id, replica: Some(replica) }
+    }
+
     /// Does what the plan says, and checks the world after each thing.
     pub async fn work(&self) {
         if self.id == 0 {

@@ -297,7 +297,7 @@ impl Protocol for Blobs {
         if is_needed && store.blob.state == BlobState::Condemned && faults.losses == 0 {
             return Err("P5: a needed blob is left condemned".into());
         }
-        if stray > 0 && faults == Faults::default() {
+        if stray > 0 && !store.outlived {
             return Err(format!("P5: {stray} empty holds are left: {:?}", store.holds));
         }
         let sessions = store.sessions.iter().filter(|s| s.state != store::SessionState::Absent).count();

@@ -80,6 +80,9 @@ pub(crate) struct Store {
     pub(crate) data: Vec<Generation>,
     /// The generation that served when the manifest of each repository was committed; only to check by.
     pub(crate) served: [Generation; 2],
+    /// Holds that were dropped, and whether one was put after that; only to check by.
+    pub(crate) dropped: Vec<Hold>,
+    pub(crate) outlived: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +139,8 @@ impl Store {
             dues: (0u8..2).filter(|s| open[usize::from(*s)]).map(|s| (240 + s, Due::Upload(s))).collect(),
             data: (0u8..2).filter(|s| open[usize::from(*s)]).collect(),
             served: [NO_BYTES; 2],
+            dropped: Vec::new(),
+            outlived: false,
         }
     }
 
@@ -190,8 +195,14 @@ impl Store {
                 self.sessions[usize::from(s)] = Session { state: SessionState::Absent, nonce: 255 };
             }
             Call::Holds => return Answer::Holds(self.holds.clone()),
-            Call::PutHold(hold) => put(&mut self.holds, hold),
-            Call::DeleteHold(hold) => self.holds.retain(|h| *h != hold),
+            Call::PutHold(hold) => {
+                self.outlived |= self.dropped.contains(&hold);
+                put(&mut self.holds, hold);
+            }
+            Call::DeleteHold(hold) => {
+                put(&mut self.dropped, hold);
+                self.holds.retain(|h| *h != hold);
+            }
             Call::Dues => return Answer::Dues(self.dues.clone()),
             Call::PutDue(id, due) => put(&mut self.dues, (id, due)),
             Call::DeleteDue(id) => self.dues.retain(|(i, _)| *i != id),
