@@ -66,3 +66,7 @@ ship:
     tools/image --test --sbom
     tools/deb --test
     tools/k8s/test
+
+# The exhaustive model of the storage protocol, or the scenarios whose names contain a word: just model chunks:
+model *words:
+    cargo run --release --package wharf-model -- {{words}}
