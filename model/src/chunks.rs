@@ -583,6 +583,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let small = |at| Op::Append { at, large: false };
     let large = |at| Op::Append { at, large: true };
     vec![
+        scenario("chunks: one and its end, a lost answer", Small, &[&[small(0)], &[Finish]], (0, 1)),
         scenario(
             "chunks: two small ones race, a lost answer",
             Small,

@@ -19,8 +19,6 @@ pub enum Broken {
     CommitTakenForDone,
     /// A commit that is no longer remembered is taken for one that never happened.
     ForgottenTakenForLost,
-    /// A refusal is believed though the version that was looked at is not known to be the latest.
-    RefusedByOldVersion,
     /// Segments are written after the root that names them.
     SegmentsAfterRoot,
     /// No due entry before new segments.
@@ -37,12 +35,11 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Unconditional,
         Self::CommitNotLookedUp,
         Self::CommitTakenForDone,
         Self::ForgottenTakenForLost,
-        Self::RefusedByOldVersion,
         Self::SegmentsAfterRoot,
         Self::NoDueOfSegments,
         Self::ReplacedForgotten,
@@ -233,7 +230,7 @@ impl Commits {
                 answers.push(is_done);
             }
             if carried == [None; 2] {
-                if is_current || self.breaks(Broken::RefusedByOldVersion) {
+                if is_current {
                     return self.tell(io, &ids, &answers);
                 }
                 base = self.root(io)?;

@@ -42,9 +42,13 @@ impl Blobs {
             }
             Settled::Unknown => return Ok(false),
         };
-        if !self.breaks(Broken::DueNotAgain) {
-            let place = if self.breaks(Broken::DueAgainAtOldPlace) { lease } else { io.id() };
-            sure!(io.call(Call::PutDue(place, Due::Lease(r, lease))));
+        if self.breaks(Broken::DueAgainAtOldPlace) {
+            sure!(io.call(Call::PutDue(lease, Due::Lease(r, lease))));
+        } else if !self.breaks(Broken::DueNotAgain) {
+            // Elsewhere: a removal of the old one may still be under way.
+            let again = io.id();
+            sure!(io.call(Call::PutDue(again, Due::Lease(r, lease))));
+            sure!(io.call(Call::DeleteDue(lease)));
         }
         let is_own = generation == s;
         let ended = if is_own { SessionState::Done } else { SessionState::Spent };
