@@ -69,9 +69,9 @@ pub struct Change {
 pub enum Counted {
     /// All.
     All,
-    /// Those about roots, blobs and holds, at which actors meet.
+    /// Those about roots, blobs and holds, at which actors meet, and the answers to reads of a root.
     Meeting,
-    /// Of these the writes, and the answers to reads of a root.
+    /// Of these the writes.
     Writes,
 }
 
@@ -114,7 +114,7 @@ pub struct Script {
 pub const REPLICAS: usize = 3;
 
 /// How many duels a script has.
-const BOUTS: usize = 8;
+const BOUTS: usize = 12;
 
 /// Images of one blob each: in one piece, and in parts.
 const SMALL_IMAGES: [usize; 2] = [4, 3];
@@ -181,12 +181,12 @@ impl Author {
             }
         };
         let [a, b, c, d, e] = likely;
-        match self.below(7) {
-            0 => a,
-            1 => b,
-            2 => c,
-            3 => d,
-            4 => e,
+        match self.below(12) {
+            0 | 1 => a,
+            2 | 3 => b,
+            4 | 5 => c,
+            6 | 7 => d,
+            8 | 9 => e,
             _ => other,
         }
     }
@@ -218,8 +218,13 @@ impl Author {
             (_, 0) => Before::Nothing,
             _ => Before::TimePasses,
         };
-        let actors = if self.below(12) == 0 { self.readers() } else { self.duellists(given) };
-        let counted = self.pick(&[Counted::All, Counted::Meeting, Counted::Writes, Counted::Writes, Counted::Writes]);
+        let reads = self.below(12) == 0;
+        let actors = if reads { self.readers() } else { self.duellists(given) };
+        let counted = match (reads, self.below(10)) {
+            (true, _) | (_, 0) => Counted::Meeting,
+            (_, 1 | 2) => Counted::All,
+            _ => Counted::Writes,
+        };
         let (changes, deep) = (self.changes(counted), self.below(3) > 0);
         rounds.push(Round { before, actors, changes, counted, deep });
     }
@@ -228,8 +233,8 @@ impl Author {
     fn duellists(&mut self, given: Given) -> Vec<(usize, Vec<Op>)> {
         let first = self.below(REPLICAS as u64) as usize;
         let mut programs = vec![vec![self.op(given)]];
-        programs.push(vec![if self.below(4) > 0 { Op::Collect } else { self.op(given) }]);
-        if self.below(4) == 0 {
+        programs.push(vec![if self.below(6) > 0 { Op::Collect } else { self.op(given) }]);
+        if self.below(6) == 0 {
             programs.push(vec![if self.below(2) == 0 { Op::Collect } else { self.op(given) }]);
         }
         if self.below(5) == 0 {
@@ -253,10 +258,10 @@ impl Author {
         let gaps: &[u64] = match counted {
             Counted::All => &[0, 1, 2, 3, 4, 6, 8, 12],
             Counted::Meeting => &[0, 1, 1, 2, 3, 4, 6],
-            Counted::Writes => &[0, 0, 1, 1, 2, 3, 4],
+            Counted::Writes => &[0, 0, 0, 1, 1, 2, 2, 3, 3],
         };
         let mut step = 0;
-        let steps: Vec<u64> = (0..1 + self.below(4))
+        let steps: Vec<u64> = (0..self.pick(&[1, 1, 2, 2, 3]))
             .map(|_| {
                 step += self.pick(gaps);
                 step
@@ -267,13 +272,13 @@ impl Author {
             .into_iter()
             .map(|step| {
                 let event = match self.below(20) {
-                    0..6 if !passed => {
+                    0..9 if !passed => {
                         passed = true;
                         Event::TimePasses
                     }
-                    6..9 if !self.mild => Event::Kill,
-                    9 if !self.mild => Event::LoseReply,
-                    10 if !self.mild => Event::Late,
+                    9..12 if !self.mild => Event::Kill,
+                    12 if !self.mild => Event::LoseReply,
+                    13 if !self.mild => Event::Late,
                     _ => Event::Turn,
                 };
                 Change { step, event }

@@ -33,8 +33,8 @@ impl Waiting {
         let is_meeting = ["repo/", "blob/", "hold/"].iter().any(|kind| self.key.starts_with(kind));
         match counted {
             Counted::All => true,
-            Counted::Meeting => is_meeting,
-            Counted::Writes => is_meeting && self.is_write || self.key == ANSWER,
+            Counted::Meeting => is_meeting || self.key == ANSWER,
+            Counted::Writes => is_meeting && self.is_write,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::backoff::Backoff;
 use crate::blob::StoredBlob;
 use crate::blob_record::{self, BlobRecord, BlobState};
 use crate::breaks::Break;
-use crate::due;
+use crate::due::{self, Place};
 use crate::error::{Error, Result};
 use crate::hold;
 use crate::key::Id;
@@ -63,10 +63,23 @@ impl Repository {
                 return Err(e);
             }
         };
-        // Once more: a collector may have taken the first one off while the record was not yet live.
-        due::put_at(core, lease, &hold::lease_due(digest, &self.name, lease)).await?;
+        self.put_due_again(digest, lease).await?;
         self.end_session(&commit, &record, cell).await;
         Ok(StoredBlob::new(digest, &record))
+    }
+
+    /// Puts the due entry of a lease once more, for a collector may have taken the first one off while the blob's record was not yet
+    /// live. At another place: that removal may still be under way and would take this one too. The first goes behind the answer.
+    async fn put_due_again(&self, digest: &Digest, lease: Place) -> Result<()> {
+        let again = Place { time: lease.time, id: self.core.id() };
+        due::put_at(&self.core, again, &hold::lease_due(digest, &self.name, lease)).await?;
+        let this = self.clone();
+        self.core.tasks.spawn(async move {
+            if let Err(e) = due::remove(&this.core, lease).await {
+                tracing::debug!(repository = %this.name, error = %e, "a work-list entry stays for the collector");
+            }
+        });
+        Ok(())
     }
 
     /// Expires a closing session whose bytes cannot be made whole. No record of a blob ever named them.

@@ -1,3 +1,5 @@
+use wharf_store::Records;
+
 use super::*;
 
 #[tokio::test]
@@ -74,4 +76,17 @@ async fn a_long_upload_does_not_expire_while_it_moves() {
         cluster.replicas[0].collector().run_once().await.expect("a collection");
     }
     at.finish_upload(&upload, &sha256(&[1; 420]), Chunk::default(), body(b"")).await.expect("a blob");
+}
+
+/// A collector takes the lease's entry off while its upload is being committed, and the removal lands after the commit put it again.
+#[tokio::test]
+async fn a_late_removal_of_an_entry_does_not_make_a_blob_immortal() {
+    let cluster = Cluster::new(1);
+    let digest = put_blob(&cluster.at(0, "a"), b"needed by nobody").await;
+    let leases = cluster.keys(&format!("hold/sha256-{}/", digest.hex()));
+    let place = leases[0].rsplit("/l/").next().expect("a lease");
+    Records::delete(cluster.store.as_ref(), &leases[0]).await.expect("a collector released it");
+    Records::delete(cluster.store.as_ref(), &format!("due/{place}")).await.expect("a late removal");
+    cluster.collect_all().await;
+    assert_eq!(cluster.store.generations().len(), 0);
 }
