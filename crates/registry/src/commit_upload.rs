@@ -68,8 +68,8 @@ impl Repository {
         Ok(StoredBlob::new(digest, &record))
     }
 
-    /// Puts the due entry of a lease once more, for a collector may have taken the first one off while the blob's record was not yet
-    /// live. At another place: that removal may still be under way and would take this one too. The first goes behind the answer.
+    /// Puts the due entry of a lease once more, for a collector may have looked at the first one while the blob's record was not yet
+    /// live. At another place: that collector may be about to take the first one off. It goes behind the answer.
     async fn put_due_again(&self, digest: &Digest, lease: Place) -> Result<()> {
         let again = Place { time: lease.time, id: self.core.id() };
         due::put_at(&self.core, again, &hold::lease_due(digest, &self.name, lease)).await?;

@@ -173,11 +173,10 @@ impl Blobs {
         if !is_held {
             return Ok(false);
         }
-        let early = if self.breaks(Broken::LeaseAfterLook) { Some(self.ensure_live(io)?) } else { None };
         let lease = io.id();
         sure!(io.call(Call::PutDue(lease, Due::Lease(to, lease))));
         sure!(io.call(Call::PutHold(Hold::Lease(to, lease))));
-        let look = if let Some(early) = early { early } else { self.ensure_live(io)? };
+        let look = self.ensure_live(io)?;
         if look == Look::Missing {
             sure!(io.call(Call::DeleteHold(Hold::Lease(to, lease))));
         }

@@ -33,8 +33,6 @@ pub enum Broken {
     KeptIgnored,
     /// Whoever lets a closing session expire does not make its commit lose.
     CommitNotStopped,
-    /// A mount looks at the blob before it puts its lease.
-    LeaseAfterLook,
     /// A commit does not put its due entry again.
     DueNotAgain,
     /// A commit puts its due entry again at its old place.
@@ -49,7 +47,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::NoFence,
         Self::RetryUnderOldPush,
         Self::HoldAfterLook,
@@ -63,7 +61,6 @@ impl Broken {
         Self::DueAfterSwap,
         Self::KeptIgnored,
         Self::CommitNotStopped,
-        Self::LeaseAfterLook,
         Self::DueNotAgain,
         Self::DueAgainAtOldPlace,
         Self::NoDueOfPush,

@@ -112,7 +112,7 @@ pub fn scenarios() -> Vec<Scenario> {
             leased(),
             &[&[Mount(1, 0), Push(1)], &[Collect, Collect]],
             (0, 0),
-            true,
+            false,
         ),
         scenario(
             "leases taken, a push, a collector",

@@ -78,15 +78,15 @@ async fn a_long_upload_does_not_expire_while_it_moves() {
     at.finish_upload(&upload, &sha256(&[1; 420]), Chunk::default(), body(b"")).await.expect("a blob");
 }
 
-/// A collector takes the lease's entry off while its upload is being committed, and the removal lands after the commit put it again.
+/// A collector looks at the lease's entry while its upload is being committed, and takes it off after the commit put it again.
 #[tokio::test]
-async fn a_late_removal_of_an_entry_does_not_make_a_blob_immortal() {
+async fn a_collector_that_looked_too_early_does_not_make_a_blob_immortal() {
     let cluster = Cluster::new(1);
     let digest = put_blob(&cluster.at(0, "a"), b"needed by nobody").await;
     let leases = cluster.keys(&format!("hold/sha256-{}/", digest.hex()));
     let place = leases[0].rsplit("/l/").next().expect("a lease");
     Records::delete(cluster.store.as_ref(), &leases[0]).await.expect("a collector released it");
-    Records::delete(cluster.store.as_ref(), &format!("due/{place}")).await.expect("a late removal");
+    Records::delete(cluster.store.as_ref(), &format!("due/{place}")).await.expect("and took its entry off");
     cluster.collect_all().await;
     assert_eq!(cluster.store.generations().len(), 0);
 }
