@@ -474,7 +474,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let both = Op::Batch(vec![Change::Clear(1), Change::Set(0)]);
     let collect = Op::Collect;
     vec![
-        scenario("commits: two batches", Small, &[&[set(&[0, 1])], &[both.clone()]], (1, 1)),
+        scenario("commits: two batches", Small, &[&[set(&[0, 1])], std::slice::from_ref(&both)], (1, 1)),
         scenario(
             "commits: a batch, three small ones, a lost answer",
             Small,
@@ -502,7 +502,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario(
             "commits: two that settle, a collector, a crash",
             Small,
-            &[&[set(&[1])], &[set(&[0, 1])], &[collect.clone()]],
+            &[&[set(&[1])], &[set(&[0, 1])], std::slice::from_ref(&collect)],
             (1, 0),
         ),
         scenario(

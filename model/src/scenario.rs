@@ -13,13 +13,16 @@ pub enum Size {
     Large,
 }
 
+/// Explores a scenario, with a break or none, up to so many states.
+type Run = dyn Fn(&dyn Any, usize) -> Explored + Send + Sync;
+
 /// A small case.
 pub struct Scenario {
     /// What happens in it.
     pub name: &'static str,
     /// How long it takes.
     pub size: Size,
-    run: Box<dyn Fn(&dyn Any, usize) -> Explored + Send + Sync>,
+    run: Box<Run>,
 }
 
 impl Scenario {

@@ -317,7 +317,9 @@ impl Script {
             for a in 0..round.actors.len() {
                 without(&|script| drop(script.rounds[r].actors.remove(a)));
                 for o in 0..round.actors[a].1.len() {
-                    without(&|script| drop(script.rounds[r].actors[a].1.remove(o)));
+                    without(&|script| {
+                        script.rounds[r].actors[a].1.remove(o);
+                    });
                 }
             }
             for c in 0..round.changes.len() {

@@ -163,7 +163,7 @@ impl Client {
             14 => self.race_chunks(repository).await,
             15 => self.finish_twice(repository, &content(i)).await,
             16 => self.pry(repository).await,
-            _ => self.pull(repository, *chance.pick(&TAGS)).await,
+            _ => self.pull(repository, chance.pick::<&str>(&TAGS)).await,
         }
     }
 

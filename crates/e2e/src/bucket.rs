@@ -41,6 +41,12 @@ impl Bucket {
         self.request("PUT", "/probe").is_some() && self.request("DELETE", "/probe").is_some()
     }
 
+    /// Puts an object without bytes, past every replica; whether that succeeded.
+    #[must_use]
+    pub fn put_empty(&self, key: &str) -> bool {
+        self.request("PUT", &format!("/{key}")).is_some()
+    }
+
     /// Every object's key and size.
     ///
     /// # Panics

@@ -125,12 +125,6 @@ impl Seaweed {
         }
     }
 
-    /// Puts an object without bytes into the bucket, past every replica; whether that succeeded.
-    #[must_use]
-    pub fn put_empty(&self, key: &str) -> bool {
-        self.request("PUT", &format!("{BUCKET}/{key}"))
-    }
-
     /// `host:port` of the S3 API.
     #[must_use]
     pub fn address(&self) -> String {

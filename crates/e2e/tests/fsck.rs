@@ -40,7 +40,7 @@ async fn a_cluster_is_walked_while_it_serves() {
     work.abort();
     let _ = work.await;
 
-    assert!(cluster.store.put_empty(&format!("data/{STRAY}")), "the store takes no object");
+    assert!(cluster.store.bucket().put_empty(&format!("data/{STRAY}")), "the store takes no object");
     let (code, events, _) = fsck(config, &[]).await;
     assert_eq!((code, findings(&events)), (Some(1), vec!["stray-data open".to_owned()]));
     let (code, events, _) = fsck(config, &["--repair"]).await;

@@ -59,7 +59,7 @@ impl Picture {
         numbers.sort_unstable();
         numbers.dedup();
         // The large one seldom.
-        if mix(random) % 8 != 0 && numbers.len() > 1 {
+        if !mix(random).is_multiple_of(8) && numbers.len() > 1 {
             numbers.retain(|number| *number != 0);
         }
         let blobs: Vec<Layer> = numbers.into_iter().map(|number| layer(number).clone()).collect();
