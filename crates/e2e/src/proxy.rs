@@ -1,7 +1,7 @@
 //! A TCP proxy that counts what passes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,7 @@ struct Counters {
     up: AtomicU64,
     down: AtomicU64,
     connections: AtomicU64,
+    requests: AtomicU64,
 }
 
 /// Bytes that passed since the start of the proxy.
@@ -31,6 +32,8 @@ pub struct Traffic {
     pub down: u64,
     /// Connections that were opened.
     pub connections: u64,
+    /// Requests of HTTP/1.1: how often a replica spoke first, or after the store had answered.
+    pub requests: u64,
 }
 
 impl Traffic {
@@ -41,6 +44,7 @@ impl Traffic {
             up: self.up - earlier.up,
             down: self.down - earlier.down,
             connections: self.connections - earlier.connections,
+            requests: self.requests - earlier.requests,
         }
     }
 
@@ -74,6 +78,7 @@ impl Proxy {
             up: self.counters.up.load(Ordering::Relaxed),
             down: self.counters.down.load(Ordering::Relaxed),
             connections: self.counters.connections.load(Ordering::Relaxed),
+            requests: self.counters.requests.load(Ordering::Relaxed),
         }
     }
 }
@@ -94,23 +99,35 @@ async fn accept(listener: TcpListener, target: String, counters: Arc<Counters>) 
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (client_read, client_write) = client.into_split();
             let (server_read, server_write) = server.into_split();
+            let answered = AtomicBool::new(true);
             tokio::join!(
-                pump(client_read, server_write, |bytes| counters.up.fetch_add(bytes, Ordering::Relaxed)),
-                pump(server_read, client_write, |bytes| counters.down.fetch_add(bytes, Ordering::Relaxed)),
+                pump(client_read, server_write, |bytes| {
+                    counters.up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    if answered.swap(false, Ordering::Relaxed) {
+                        counters.requests.fetch_add(1, Ordering::Relaxed);
+                    }
+                }),
+                pump(server_read, client_write, |bytes| {
+                    counters.down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    // A store that asks for the body of a request has not answered yet.
+                    if !bytes.starts_with(b"HTTP/1.1 100") {
+                        answered.store(true, Ordering::Relaxed);
+                    }
+                }),
             );
         });
     }
 }
 
 /// Passes one direction on until its end or an error, then closes it.
-async fn pump<R, W>(mut from: R, mut to: W, count: impl Fn(u64) -> u64)
+async fn pump<R, W>(mut from: R, mut to: W, count: impl Fn(&[u8]))
 where
     R: AsyncReadExt + Unpin,
     W: AsyncWriteExt + Unpin,
 {
     let mut buffer = vec![0; 256 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        count(read as u64);
+        count(&buffer[..read]);
         if to.write_all(&buffer[..read]).await.is_err() {
             break;
         }

@@ -26,16 +26,16 @@ pub fn find(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed: run tools/setup (or tools/setup-more)"))
 }
 
-/// The `wharf` program under test: `WHARF_BIN`, else the one beside this test in the target directory.
+/// The `wharf` program under test: `WHARF_BIN`, else the one beside this program or test in the target directory.
 #[must_use]
 pub fn wharf() -> PathBuf {
     if let Some(path) = std::env::var_os("WHARF_BIN") {
         return PathBuf::from(path);
     }
-    let test = std::env::current_exe().unwrap_or_else(|error| panic!("the test's own path: {error}"));
-    let path = test.ancestors().nth(2).map(|profile| profile.join("wharf")).unwrap_or_default();
-    assert!(path.is_file(), "{} is missing: build it with the profile of the test first", path.display());
-    path
+    let own = std::env::current_exe().unwrap_or_else(|error| panic!("the own path: {error}"));
+    // Programs lie in the directory of the profile, tests in `deps` below it.
+    let found = own.ancestors().skip(1).take(2).map(|directory| directory.join("wharf")).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no wharf near {}: build it with the same profile first", own.display()))
 }
 
 /// Runs a command to its end and answers what it printed; panics with everything it said when it fails.
