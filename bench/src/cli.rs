@@ -11,8 +11,8 @@ use crate::compare::{Options, compare};
 use crate::failure::Outcome;
 use crate::growth::grow;
 use crate::limits::Limits;
-use crate::workload::{self, Scale};
 use crate::report;
+use crate::workload::{self, Scale};
 
 /// Measures registries beside each other.
 ///

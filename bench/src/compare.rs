@@ -103,13 +103,7 @@ struct Contender {
     failed: Option<Failure>,
 }
 
-async fn one(
-    lab: &Lab,
-    specs: &[Spec],
-    workload: &Workload,
-    runs: u64,
-    limits: Option<Limits>,
-) -> Outcome<Vec<Row>> {
+async fn one(lab: &Lab, specs: &[Spec], workload: &Workload, runs: u64, limits: Option<Limits>) -> Outcome<Vec<Row>> {
     say!("{}: {}", workload.family, workload.name);
     let reads = workload.load().only_reads();
     let specs: Vec<Spec> = specs.iter().filter(|spec| reads || !spec.is_files()).cloned().collect();

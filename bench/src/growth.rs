@@ -117,7 +117,14 @@ pub async fn grow(peer: &str, sizes: &[u64]) -> Outcome<Vec<Growth>> {
             grown.fill(*size).await?;
             for act in subject.operations() {
                 let row = grown.measure(*act).await?;
-                say!("{} of {}: {}, {:.1} calls, {:.0} bytes", row.of, row.stored, row.operation, row.calls, row.up + row.down);
+                say!(
+                    "{} of {}: {}, {:.1} calls, {:.0} bytes",
+                    row.of,
+                    row.stored,
+                    row.operation,
+                    row.calls,
+                    row.up + row.down
+                );
                 all.push(row);
             }
         }

@@ -18,7 +18,7 @@ use crate::usage::Usage;
 
 /// How a peer is given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Spec {
+pub(crate) enum Spec {
     /// `name=http://host:port[,pid=N]`: it runs already.
     Running {
         /// What the table calls it.
@@ -29,7 +29,6 @@ pub enum Spec {
         process: Option<u32>,
     },
     /// `[name=]program[:local|nocommit|s3][@path]`: it is started, anew for each workload.
-    #[allow(private_interfaces, reason = "only this crate makes them")]
     Program {
         /// What the table calls it.
         name: String,
@@ -66,8 +65,7 @@ impl FromStr for Spec {
 
 impl Spec {
     /// What the table calls it.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Running { name, .. } | Self::Program { name, .. } => name,
         }
@@ -188,7 +186,10 @@ pub(crate) fn specs(texts: &[String]) -> Outcome<Vec<Spec>> {
     let specs: Vec<Spec> = texts.iter().map(|text| text.parse().map_err(Failure::Usage)).collect::<Outcome<_>>()?;
     for (index, spec) in specs.iter().enumerate() {
         if specs[..index].iter().any(|earlier| earlier.name() == spec.name()) {
-            return Err(Failure::Usage(format!("two peers are called {}: give one a name, as in other=…", spec.name())));
+            return Err(Failure::Usage(format!(
+                "two peers are called {}: give one a name, as in other=…",
+                spec.name()
+            )));
         }
     }
     Ok(specs)
@@ -211,10 +212,7 @@ mod tests {
         };
         assert_eq!(spec("wharf"), program("wharf", Program::Wharf, Place::Local, None));
         assert_eq!(spec("wharf:s3"), program("wharf-s3", Program::Wharf, Place::S3, None));
-        assert_eq!(
-            spec("old=wharf:nocommit@/a/b"),
-            program("old", Program::Wharf, Place::NoCommit, Some("/a/b"))
-        );
+        assert_eq!(spec("old=wharf:nocommit@/a/b"), program("old", Program::Wharf, Place::NoCommit, Some("/a/b")));
         for wrong in ["", "other", "wharf:elsewhere", "x=http://h:1,pid=y"] {
             assert!(spec(wrong).is_err(), "{wrong}");
         }

@@ -59,7 +59,13 @@ pub(crate) fn growth(growth: &[Growth]) -> String {
     subjects.dedup();
     let panel = Panel { width: 420.0, height: 250.0 };
     let mut svg = begin(2.0 * (panel.width + 260.0), 60.0 + (panel.height + 70.0) * subjects.len() as f64);
-    text(&mut svg, 10.0, 20.0, "start", "One operation, against what is stored: calls of the store (left), KiB (right)");
+    text(
+        &mut svg,
+        10.0,
+        20.0,
+        "start",
+        "One operation, against what is stored: calls of the store (left), KiB (right)",
+    );
     for (index, subject) in subjects.iter().enumerate() {
         let rows: Vec<&Growth> = growth.iter().filter(|row| row.of == *subject).collect();
         let top = 60.0 + (panel.height + 70.0) * index as f64;

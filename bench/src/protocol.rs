@@ -80,7 +80,12 @@ pub(crate) async fn push_chunked(at: &mut Connection, repository: &str, blob: &B
 }
 
 /// A manifest under a tag or its digest.
-pub(crate) async fn push_manifest(at: &mut Connection, repository: &str, reference: &str, bytes: Bytes) -> Outcome<u64> {
+pub(crate) async fn push_manifest(
+    at: &mut Connection,
+    repository: &str,
+    reference: &str,
+    bytes: Bytes,
+) -> Outcome<u64> {
     let size = bytes.len() as u64;
     let path = manifest_path(repository, reference);
     let answer = at.send(Method::PUT, &path, &[(CONTENT_TYPE, MANIFEST)], Payload::Whole(bytes)).await?;

@@ -15,11 +15,8 @@ async fn every_workload_works() {
         out: None,
     };
     let comparison = compare(&options).await.unwrap();
-    let failed: Vec<String> = comparison
-        .rows
-        .iter()
-        .filter_map(|row| Some(format!("{}: {}", row.workload, row.failed.as_ref()?)))
-        .collect();
+    let failed: Vec<String> =
+        comparison.rows.iter().filter_map(|row| Some(format!("{}: {}", row.workload, row.failed.as_ref()?))).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     for family in ["manifest", "blob", "push", "tags", "history", "image", "list", "mixed", "zb"] {
         assert!(comparison.rows.iter().any(|row| row.family == family && row.figures.operations >= 1.0), "{family}");

@@ -31,7 +31,7 @@ struct History {
     path: String,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for History {
     async fn prepare(&mut self, peer: &Peer) -> Outcome<()> {
         let last = Mutex::new(String::new());

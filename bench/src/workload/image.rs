@@ -63,7 +63,7 @@ impl Push {
     }
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Push {
     async fn prepare(&mut self, _: &Peer) -> Outcome<()> {
         Ok(())
@@ -92,7 +92,7 @@ impl Pull {
     }
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Pull {
     fn only_reads(&self) -> bool {
         true

@@ -43,7 +43,7 @@ struct List {
     path: String,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for List {
     async fn prepare(&mut self, peer: &Peer) -> Outcome<()> {
         let config = Blob::new(100);

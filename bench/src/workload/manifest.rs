@@ -33,7 +33,7 @@ struct Read {
     path: String,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Read {
     fn only_reads(&self) -> bool {
         true

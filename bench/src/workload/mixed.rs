@@ -27,7 +27,7 @@ struct Mixed {
     images: Vec<Image>,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Mixed {
     async fn prepare(&mut self, peer: &Peer) -> Outcome<()> {
         let image = Image::new(1, self.size);

@@ -134,8 +134,8 @@ pub(crate) struct Turn {
 }
 
 /// What is done to one peer.
-#[async_trait]
-pub(crate) trait Load: Send + Sync {
+#[async_trait(?Send)]
+pub(crate) trait Load {
     /// Whether a server of files will do.
     fn only_reads(&self) -> bool {
         false
@@ -170,7 +170,7 @@ pub(crate) fn all(scale: Scale) -> Vec<Workload> {
 }
 
 /// Does something `count` times, over several connections.
-async fn many<F>(peer: &Peer, count: u64, each: F) -> Outcome<()>
+pub(crate) async fn many<F>(peer: &Peer, count: u64, each: F) -> Outcome<()>
 where
     F: AsyncFn(&mut Connection, u64) -> Outcome<()>,
 {

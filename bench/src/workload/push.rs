@@ -42,7 +42,7 @@ struct Push {
     blobs: Vec<Blob>,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Push {
     async fn prepare(&mut self, _: &Peer) -> Outcome<()> {
         Ok(())

@@ -28,7 +28,7 @@ struct Tags {
     blobs: Vec<Blob>,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Tags {
     async fn prepare(&mut self, peer: &Peer) -> Outcome<()> {
         let mut at = peer.connect().await?;

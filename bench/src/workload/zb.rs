@@ -79,7 +79,7 @@ struct Zb {
     stored: Vec<(Blob, Blob, String)>,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Load for Zb {
     async fn prepare(&mut self, peer: &Peer) -> Outcome<()> {
         let mut at = peer.connect().await?;
