@@ -48,6 +48,10 @@ garage:
 push-latency:
     tools/test e2e --test push_latency -- --ignored
 
+# Wharf beside other registries, measured: just bench compare --only manifest
+bench *arguments:
+    tools/bench {{arguments}}
+
 # Licences, banned crates and sources of all dependencies.
 deny:
     test -x .cache/cargo/bin/cargo-deny || cargo install cargo-deny --version 0.20.2 --locked --root .cache/cargo

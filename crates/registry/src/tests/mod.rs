@@ -1,6 +1,7 @@
 //! The registry over the store in memory: what a client relies on, through several replicas of it.
 
 mod blobs;
+mod calls;
 mod collect;
 mod cost;
 mod fsck;
