@@ -151,7 +151,7 @@ impl<'a> Grown<'a> {
         for blob in [&config, &layer] {
             protocol::push_whole(&mut at, REPOSITORY, blob).await?;
         }
-        let root = protocol::manifest(&config, &[layer.clone()]);
+        let root = protocol::manifest(&config, std::slice::from_ref(&layer));
         protocol::push_manifest(&mut at, REPOSITORY, "root", root.clone()).await?;
         Ok(Self { peer, subject, at, config, layer, root, stored: 0, done: 0 })
     }

@@ -7,9 +7,10 @@ mod wharf;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use wharf_e2e::bucket::Bucket;
 use wharf_e2e::process::Process;
 use wharf_e2e::proxy::Proxy;
-use wharf_e2e::seaweed::{Bucket, Seaweed};
+use wharf_e2e::seaweed::Seaweed;
 use wharf_e2e::{Lab, wait};
 
 use crate::client::{Connection, Payload};

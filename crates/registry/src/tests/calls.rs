@@ -82,7 +82,11 @@ async fn reading_costs_what_is_documented() {
     set("manifest, GET: cold", store.calls(&cold, other.manifest_with_bytes(&by_tag("t"))).await);
     set("manifest, HEAD: warm, cold", store.calls(&warm, at.manifest(&by_tag("t"))).await);
     let cold = store.cold();
-    assert_eq!(store.calls(&cold, cold.repository(&name("a")).manifest(&by_tag("t"))).await, 1, "also where it is cold");
+    assert_eq!(
+        store.calls(&cold, cold.repository(&name("a")).manifest(&by_tag("t"))).await,
+        1,
+        "also where it is cold"
+    );
     set("blob, GET: warm", store.calls(&warm, read(&at)).await);
     let cold = store.cold();
     set("blob, GET: cold", store.calls(&cold, read(&cold.repository(&name("a")))).await);
@@ -121,7 +125,8 @@ async fn uploads(store: &Counted, measured: &mut Measured) {
     let small = at.append(&upload, Chunk::default(), body(b"small"));
     let patch = store.calls(&registry, small).await;
     measured.insert("PATCH of less than 5 MiB".to_owned(), patch);
-    let finish = at.finish_upload(&upload, &sha256(b"small"), Chunk::default(), body(b""));
+    let digest = sha256(b"small");
+    let finish = at.finish_upload(&upload, &digest, Chunk::default(), body(b""));
     let put = store.calls(&registry, finish).await;
     measured.insert("PUT without a body after one small PATCH".to_owned(), put);
     measured.insert("**small blob: POST, PATCH, PUT**".to_owned(), post + patch + put);
@@ -138,14 +143,17 @@ async fn uploads(store: &Counted, measured: &mut Measured) {
     measured.insert("PUT without a body after multipart".to_owned(), store.calls(&registry, finish).await);
 
     let upload = at.start_upload(Algorithm::Sha256).await.expect("a session");
-    let finish = at.finish_upload(&upload, &sha256(b"new"), Chunk::default(), body(b"new"));
+    let digest = sha256(b"new");
+    let finish = at.finish_upload(&upload, &digest, Chunk::default(), body(b"new"));
     let new = store.calls(&registry, finish).await;
     measured.insert("PUT with a small body (below 13 MiB), the blob is new".to_owned(), new);
     measured.insert("**small blob: POST, PUT**".to_owned(), post + new);
     let upload = at.start_upload(Algorithm::Sha256).await.expect("a session");
-    let finish = at.finish_upload(&upload, &sha256(b"new"), Chunk::default(), body(b"new"));
+    let digest = sha256(b"new");
+    let finish = at.finish_upload(&upload, &digest, Chunk::default(), body(b"new"));
     measured.insert("the same, the blob is there already".to_owned(), store.calls(&registry, finish).await);
-    let whole = at.upload_blob(&sha256(b"whole"), Some(5), body(b"whole"));
+    let digest = sha256(b"whole");
+    let whole = at.upload_blob(&digest, Some(5), body(b"whole"));
     let row = "**small blob: POST with the digest and the body**".to_owned();
     measured.insert(row, store.calls(&registry, whole).await);
 }
@@ -245,7 +253,8 @@ fn documented(head: &str, names: usize) -> Measured {
         if !cells[1].is_empty() {
             cells[1].clone_into(&mut subject);
         }
-        let label = if names == 1 || cells[2].is_empty() { subject.clone() } else { format!("{subject}: {}", cells[2]) };
+        let label =
+            if names == 1 || cells[2].is_empty() { subject.clone() } else { format!("{subject}: {}", cells[2]) };
         if let Some(calls) = sum(cells[at]) {
             all.insert(label, calls);
         }
