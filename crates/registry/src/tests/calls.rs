@@ -41,7 +41,7 @@ impl Counted {
     }
 
     fn so_far(&self) -> u64 {
-        self.counts.snapshot().iter().map(|count| count.calls).sum()
+        self.counts.snapshot().iter().filter(|count| count.operation != Operation::Sync).map(|count| count.calls).sum()
     }
 
     async fn cost<T>(&self, registry: &Registry, request: impl Future<Output = T>) -> (T, Cost) {
@@ -263,9 +263,9 @@ fn documented(head: &str, names: usize) -> Measured {
     all
 }
 
-/// Reads `3B + 4`; what is in brackets is about something else.
+/// Reads `3B + 4`; what is in brackets is about something else, and what comes behind a colon says which calls they are.
 fn sum(cell: &str) -> Option<u64> {
-    let cell = cell.split('(').next().unwrap_or(cell);
+    let cell = cell.split(['(', ':']).next().unwrap_or(cell);
     let terms = cell.split('+').map(str::trim).filter(|term| !term.is_empty());
     let values = terms.map(|term| match term.strip_suffix('B') {
         Some("") => Some(BLOBS),

@@ -1,7 +1,7 @@
 //! What collecting costs, in calls of the store: what the garbage costs, whatever else the registry holds.
 
 use super::*;
-use wharf_store::wrap::{CallCount, Counts, StackOptions, stack};
+use wharf_store::wrap::{CallCount, Counts, Operation, StackOptions, stack};
 
 /// Blobs of one image.
 const LAYERS: usize = 100;
@@ -58,6 +58,11 @@ async fn cost(cluster: &Cluster, counts: &Counts) -> Vec<CallCount> {
     after
 }
 
+/// How often each kind of call was made; how long they took is another matter.
+fn by_kind(calls: &[CallCount]) -> Vec<(Operation, u64)> {
+    calls.iter().map(|count| (count.operation, count.calls)).collect()
+}
+
 fn total(calls: &[CallCount]) -> u64 {
     calls.iter().map(|count| count.calls).sum()
 }
@@ -99,14 +104,14 @@ async fn collecting_costs_what_the_garbage_costs() {
 
     // The listing, and for each blob its upload's entry (7 calls) and its lease's (9).
     let unneeded = collect_unneeded(&small, &small_counts).await;
-    assert_eq!(unneeded, collect_unneeded(&large, &large_counts).await);
+    assert_eq!(by_kind(&unneeded), by_kind(&collect_unneeded(&large, &large_counts).await));
     assert_eq!(total(&unneeded), (2 * DEAD).div_ceil(PAGE) + DEAD * (7 + 9));
 
     // At most: the listing, for each blob its entry (8 calls), and for each image that of its push (B + 5). Fences of one
     // repository that meet share a swap.
     let images = DEAD / DEAD_LAYERS;
     let deleted = collect_deleted(&small, &small_counts).await;
-    assert_eq!(deleted, collect_deleted(&large, &large_counts).await);
+    assert_eq!(by_kind(&deleted), by_kind(&collect_deleted(&large, &large_counts).await));
     let most = (DEAD + images).div_ceil(PAGE) + DEAD * 8 + images * (DEAD_LAYERS + 5);
     assert!(total(&deleted) <= most && total(&deleted) >= DEAD * 8, "{} of {most}", total(&deleted));
 }
