@@ -40,6 +40,7 @@ fn access(lab: &Lab) -> Value {
             "token": { "challenge": "token" },
         },
         "accessControl": {
+            "groups": { "ops": { "users": ["nobody-here"] } },
             "repositories": {
                 "team/**": {
                     "policies": [
