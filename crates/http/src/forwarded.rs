@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
 
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// The peers whose word counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies(Vec<(IpAddr, u8)>);
@@ -34,9 +36,16 @@ impl Proxies {
         if !self.trusts(peer) {
             return Origin { client: peer, base: None };
         }
-        let hops = if headers.contains_key(FORWARDED) { forwarded(headers) } else { x_forwarded_for(headers) };
-        // From the nearest hop outwards: the first one that is no proxy of ours is the client. Where a hop is hidden, what stands
-        // before it is anybody's word, and the nearest one that is known has to do.
+        // A proxy that writes one kind of header may pass the other on as the client wrote it. Where both are there and do not say the
+        // same, nobody knows which is the proxy's word.
+        let standard = headers.contains_key(FORWARDED).then(|| self.client(peer, forwarded(headers)));
+        let older = headers.contains_key(X_FORWARDED_FOR).then(|| self.client(peer, x_forwarded_for(headers)));
+        Origin { client: agreed(standard, older).unwrap_or(peer), base: base(headers) }
+    }
+
+    /// From the nearest hop outwards: the first one that is no proxy of ours is the client. Where a hop is hidden, what stands before it
+    /// is anybody's word, and the nearest one that is known has to do.
+    fn client(&self, peer: IpAddr, hops: Vec<Option<IpAddr>>) -> IpAddr {
         let mut client = peer;
         for hop in hops.into_iter().rev() {
             let Some(hop) = hop else { break };
@@ -45,7 +54,15 @@ impl Proxies {
                 break;
             }
         }
-        Origin { client, base: base(headers) }
+        client
+    }
+}
+
+/// What one of two says, or both.
+fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => (one == other).then_some(one),
+        (one, other) => one.or(other),
     }
 }
 
@@ -67,7 +84,7 @@ fn items<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str
 }
 
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    items(headers, "x-forwarded-for").map(address).collect()
+    items(headers, X_FORWARDED_FOR).map(address).collect()
 }
 
 /// Each hop; `None` for one whose address is hidden (RFC 7239, 6.2 and 6.3) or unreadable.
@@ -93,10 +110,18 @@ fn address(text: &str) -> Option<IpAddr> {
 fn base(headers: &HeaderMap) -> Option<String> {
     let nearest = items(headers, "forwarded").last();
     let told = |name: &str, x_name: &'static str| {
-        nearest.and_then(|element| parameter(element, name)).or_else(|| items(headers, x_name).last())
+        let standard = nearest.and_then(|element| parameter(element, name)).map(str::to_ascii_lowercase);
+        let older = items(headers, x_name).last().map(str::to_ascii_lowercase);
+        match (standard, older) {
+            (None, None) => Ok(None),
+            (standard, older) => agreed(standard, older).map(Some).ok_or(()),
+        }
     };
-    let scheme = told("proto", "x-forwarded-proto")?.to_ascii_lowercase();
-    let host = told("host", "x-forwarded-host").or_else(|| headers.get(HOST)?.to_str().ok())?;
+    let scheme = told("proto", "x-forwarded-proto").ok()??;
+    let host = match told("host", "x-forwarded-host").ok()? {
+        Some(host) => host,
+        None => headers.get(HOST)?.to_str().ok()?.to_owned(),
+    };
     let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']');
     let usable = matches!(scheme.as_str(), "http" | "https") && !host.is_empty() && host.bytes().all(is_host);
     usable.then(|| format!("{scheme}://{host}"))
@@ -155,5 +180,18 @@ mod tests {
         ] {
             assert_eq!(origin("10.1.2.3", &headers).1, None, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_client_cannot_add_the_kind_of_header_that_its_proxy_does_not_write() {
+        let written = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-proto", "https"), ("host", "r.example")];
+        for forged in
+            ["for=1.1.1.1;proto=http", "for=1.1.1.1, for=2.2.2.2;proto=http", "for=10.0.0.1;proto=http", ";proto=http"]
+        {
+            let headers = [written.as_slice(), &[("forwarded", forged)]].concat();
+            assert_eq!(origin("10.1.2.3", &headers), ("10.1.2.3".into(), None), "{forged}");
+        }
+        let same = [written.as_slice(), &[("forwarded", "for=198.51.100.1;proto=https")]].concat();
+        assert_eq!(origin("10.1.2.3", &same), ("198.51.100.1".into(), Some("https://r.example".into())));
     }
 }
