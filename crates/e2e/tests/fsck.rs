@@ -97,9 +97,16 @@ async fn a_directory_says_what_it_lost() {
         image.push(&client, "fsck/local", &format!("t{number}")).await;
     }
     let replica = &mut registry.replicas()[0];
+    let config = replica.config().to_owned();
+    // The server makes the walk, while it goes on serving.
+    let work = tokio::spawn(work(client.clone(), 100));
+    let (code, events, errors) = fsck(&config, &["--scrub", "--repair"]).await;
+    assert_eq!((code, findings(&events)), (Some(0), vec![]), "{errors}");
+    interrupted_it_goes_on(&lab, &config).await;
+    work.abort();
+    let _ = work.await;
     replica.terminate();
     replica.ended(Duration::from_secs(30)).await;
-    let config = replica.config().to_owned();
     let (code, events, errors) = fsck(&config, &["--scrub"]).await;
     assert_eq!((code, findings(&events)), (Some(0), vec![]), "{errors}");
 

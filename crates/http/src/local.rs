@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-/// The largest body of a request.
-const MOST_ASKED: usize = 64 << 10;
+/// The largest body of a request. A walk that goes on names what it suspects.
+const MOST_ASKED: usize = 8 << 20;
 /// How long a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause after the system refused to accept a connection.

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod control;
 mod descriptors;
+mod fsck;
 mod gc;
 mod metrics;
 mod reload;

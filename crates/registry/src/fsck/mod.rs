@@ -145,7 +145,7 @@ impl Registry {
 
 /// The same stores with caches of their own: what a server remembers may no longer be there, and a walk must not push it out.
 fn own_core(core: &Core) -> Core {
-    let options = Options { cache_memory: CACHE, upload_memory: 0, ..core.options.clone() };
+    let options = Options { grace: core.grace(), cache_memory: CACHE, upload_memory: 0, ..core.options.clone() };
     Core::new(core.records.clone(), core.data.clone(), core.env.clone(), options)
 }
 

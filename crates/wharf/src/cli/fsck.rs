@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::mpsc;
-use wharf_registry::fsck::{Ended, Event, FsckOptions, State};
+use serde_json::Value;
+use wharf_registry::fsck::{Event, FsckOptions, Summary};
 
 use super::{Source, output};
-use crate::config::{Config, Place, Storage};
-use crate::shutdown::{self, Signals};
-use crate::store::{self, StartError};
+use crate::config::Storage;
+use crate::control::{self, CommandError, Order};
+use crate::fsck::FsckOrder;
+use crate::shutdown::{Ended, Signals};
+use crate::store::StartError;
 use render::Renderer;
 use resume::{Resume, ResumeError};
 
@@ -26,7 +28,8 @@ use resume::{Resume, ResumeError};
   wharf fsck config.json --repair            put what was left behind on the collectors' work list
   wharf fsck config.json --resume fsck.state keep a note of how far it is, and go on from there
 
-Replicas may serve, push, delete and collect meanwhile. Without --repair nothing is written but the probe of the store.
+Replicas may serve, push, delete and collect meanwhile; a server on the local disk makes the walk itself, asked over its
+control socket. Without --repair nothing is written.
 Interrupted, it says how to go on. Exit status: 0 nothing found, 1 findings, 2 it could not come to its end.")]
 pub(super) struct Fsck {
     #[command(flatten)]
@@ -57,10 +60,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// What a walk that could not come to its end answers.
 const COULD_NOT: u8 = 2;
-/// How long a walk may take to end a call after a signal.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How many events may wait for the terminal.
-const WAITING: usize = 256;
 
 /// Why a walk could not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +69,17 @@ enum Failure {
     #[error(transparent)]
     Resume(#[from] ResumeError),
     #[error(transparent)]
-    Walk(#[from] wharf_registry::Error),
+    Command(#[from] CommandError),
+}
+
+/// Takes in what the walk tells.
+struct Listener {
+    renderer: Renderer,
+    resume: Resume,
+    /// Its last words.
+    summary: Option<Summary>,
+    /// The note could not be written.
+    failure: Option<ResumeError>,
 }
 
 impl Fsck {
@@ -82,7 +91,7 @@ impl Fsck {
                 return ExitCode::from(COULD_NOT);
             }
         };
-        match self.walk(&loaded.config) {
+        match self.walk(&loaded.config.storage) {
             Ok(code) => code,
             Err(failure) => {
                 output::error(failure);
@@ -91,55 +100,39 @@ impl Fsck {
         }
     }
 
-    fn walk(&self, config: &Config) -> Result<ExitCode, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
-        runtime.block_on(async {
-            let place = config.storage.place.to_string();
-            let mut resume = Resume::open(self.resume.as_deref(), &place, self.scrub)?;
-            let options = FsckOptions {
-                repair: self.repair,
-                scrub: resume.scrub(),
-                at_once: self.at_once,
-                batch: self.batch,
-                ..FsckOptions::default()
-            };
-            let mut renderer = Renderer::new(self.json);
-            self.announce(&config.storage, &resume);
-            let (events, heard) = mpsc::channel(WAITING);
-            let walk = walk(&config.storage, options, resume.state(), events);
-            let (ended, listened) = tokio::join!(walk, listen(heard, &mut renderer, &mut resume));
-            listened?;
-            match ended {
-                Ok(Ended::Complete(summary)) => {
-                    resume.forget()?;
-                    renderer.finish(&summary);
-                    Ok(if summary.found() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-                }
-                Ok(Ended::Stopped) => {
-                    self.say_how_to_go_on(&mut renderer, &mut resume)?;
-                    Ok(ExitCode::from(COULD_NOT))
-                }
-                Err(failure) => {
-                    self.say_how_to_go_on(&mut renderer, &mut resume)?;
-                    Err(failure)
-                }
-            }
-        })
-    }
-
-    fn announce(&self, storage: &Storage, resume: &Resume) {
-        if self.repair && storage.single_replica && matches!(storage.place, Place::Remote(_)) {
-            output::error(
-                "warning: storage.singleReplica is set and this is another process: no server may run while this one repairs",
-            );
-        }
+    fn walk(&self, storage: &Storage) -> Result<ExitCode, Failure> {
+        let resume = Resume::open(self.resume.as_deref(), &storage.place.to_string(), self.scrub)?;
         if let Some(phase) = resume.goes_on_in() {
-            output::error(format!("going on where the last walk stopped, in the phase {phase:?}"));
+            output::error(format!("going on where the last walk stopped, in the phase {phase}"));
+        }
+        let order = Order::Fsck(Box::new(FsckOrder {
+            repair: self.repair,
+            scrub: resume.scrub(),
+            at_once: self.at_once,
+            batch: self.batch,
+            state: resume.state(),
+        }));
+        let mut listener = Listener { renderer: Renderer::new(self.json), resume, summary: None, failure: None };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+        let ended = runtime.block_on(until_a_signal(control::perform(storage, order, |line| listener.hear(line))));
+        listener.renderer.clear();
+        if let Some(failure) = listener.failure.take() {
+            return Err(failure.into());
+        }
+        match (ended, listener.summary.take()) {
+            (Ok(Ended::Drained), Some(summary)) => {
+                listener.resume.forget()?;
+                listener.renderer.finish(&summary);
+                Ok(if summary.found() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            (ended, _) => {
+                self.say_how_to_go_on(&mut listener.resume)?;
+                ended.map(|_| ExitCode::from(COULD_NOT))
+            }
         }
     }
 
-    fn say_how_to_go_on(&self, renderer: &mut Renderer, resume: &mut Resume) -> Result<(), ResumeError> {
-        renderer.clear();
+    fn say_how_to_go_on(&self, resume: &mut Resume) -> Result<(), ResumeError> {
         if let Some(file) = resume.keep()? {
             let config = self.source.config.as_ref().map(|config| format!("{} ", config.display())).unwrap_or_default();
             let flags = [("--scrub ", resume.scrub()), ("--repair ", self.repair), ("--json ", self.json)];
@@ -150,38 +143,27 @@ impl Fsck {
     }
 }
 
-/// Walks until the end or a signal.
-async fn walk(
-    storage: &Storage,
-    options: FsckOptions,
-    state: State,
-    events: mpsc::Sender<Event>,
-) -> Result<Ended, Failure> {
+/// A walk may be cut off anywhere.
+async fn until_a_signal(walk: impl Future<Output = Result<(), CommandError>>) -> Result<Ended, Failure> {
     let signals = Signals::install().map_err(StartError::Signals)?;
-    let stop = signals.stop();
-    let stores = store::open(storage).await?;
-    let registry = store::registry(&stores, storage);
-    let mut ended = Ended::Stopped;
-    let walk = async {
-        ended = registry.fsck(options, state, events, stop).await?;
-        Ok::<_, Failure>(())
-    };
-    match signals.run(walk, PATIENCE).await? {
-        shutdown::Ended::Drained => Ok(ended),
-        shutdown::Ended::TimedOut | shutdown::Ended::Forced => Ok(Ended::Stopped),
-    }
+    Ok(signals.run(walk, Duration::ZERO).await?)
 }
 
-async fn listen(
-    mut events: mpsc::Receiver<Event>,
-    renderer: &mut Renderer,
-    resume: &mut Resume,
-) -> Result<(), ResumeError> {
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Checkpoint(state) => resume.note(state)?,
-            event => renderer.show(&event),
+impl Listener {
+    fn hear(&mut self, line: Value) {
+        match serde_json::from_value(line) {
+            Ok(Event::Checkpoint(state)) => {
+                if let Err(failure) = self.resume.note(state) {
+                    self.failure.get_or_insert(failure);
+                }
+            }
+            Ok(event) => {
+                self.renderer.show(&event);
+                if let Event::Done(summary) = event {
+                    self.summary = Some(summary);
+                }
+            }
+            Err(error) => output::error(format!("the running server told something unknown: {error}")),
         }
     }
-    Ok(())
 }

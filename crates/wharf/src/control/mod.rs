@@ -19,7 +19,7 @@ mod client;
 mod order;
 mod server;
 
-pub(crate) use client::perform;
+pub(crate) use client::{CommandError, perform};
 pub(crate) use order::Order;
 pub(crate) use server::serve;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Failure, Output};
+use crate::fsck::FsckOrder;
 use crate::gc::GcOrder;
 
 /// A command with what it needs to know.
@@ -11,6 +12,8 @@ use crate::gc::GcOrder;
 pub(crate) enum Order {
     /// `wharf gc`
     Gc(GcOrder),
+    /// `wharf fsck`
+    Fsck(Box<FsckOrder>),
 }
 
 impl Order {
@@ -18,13 +21,15 @@ impl Order {
     pub(super) async fn run(&self, context: &Context, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Gc(order) => order.run(context, output).await,
+            Self::Fsck(order) => order.run(context, output).await,
         }
     }
 
     /// Whether it writes to the store.
-    pub(super) const fn writes(&self) -> bool {
+    pub(super) fn writes(&self) -> bool {
         match self {
             Self::Gc(order) => order.writes(),
+            Self::Fsck(order) => order.writes(),
         }
     }
 }
