@@ -180,22 +180,35 @@ pub async fn at_rest(world: &World) -> Checked {
     let (of_uploads, of_pushes): (Vec<String>, Vec<String>) = unneeded.partition(|g| g.contains('.'));
     // A request whose answer was lost stops where it is, as if its replica had died.
     let (late, kills) = (world.scheduler.late(), world.scheduler.kills() + world.scheduler.losses());
-    let unfinished = (0..world.store.open_uploads()).map(|_| "an unfinished upload".to_owned());
-    at_most(0, "due entries", of("due/"))?;
-    at_most(late + kills, "upload sessions", of("upload/"))?;
-    at_most(late + kills, "segments", of("segment/").filter(|key| !segments.contains(key)))?;
-    at_most(late + kills, "manifests", of_pushes.into_iter())?;
+    let mut rest = lock(&world.rest);
+    let (late, kills) =
+        (late - std::mem::replace(&mut rest.late, late), kills - std::mem::replace(&mut rest.kills, kills));
+    let known = &mut rest.left;
+    let mut at_most = |allowed, what, left: &mut dyn Iterator<Item = String>| at_most(known, allowed, what, left);
+    let unfinished = (0..world.store.open_uploads()).map(|i| format!("unfinished upload {i}"));
+    at_most(0, "due entries", &mut of("due/"))?;
+    at_most(late + kills, "upload sessions", &mut of("upload/"))?;
+    at_most(late + kills, "segments", &mut of("segment/").filter(|key| !segments.contains(key)))?;
+    at_most(late + kills, "manifests", &mut of_pushes.into_iter())?;
     if world.kind != Kind::Wild {
-        at_most(late, "bytes of uploads", of_uploads.into_iter().chain(unfinished))?;
+        at_most(late, "bytes of uploads", &mut of_uploads.into_iter().chain(unfinished))?;
     }
     if late + kills == 0 {
-        at_most(0, "holds", of("hold/").filter(|key| !held.contains(key)))?;
+        at_most(0, "holds", &mut of("hold/").filter(|key| !held.contains(key)))?;
     }
     Ok(())
 }
 
-fn at_most(allowed: u64, what: &str, left: impl Iterator<Item = String>) -> Checked {
-    let left: Vec<String> = left.collect();
+/// What was left when the world last came to rest, and what had gone wrong by then. It may still be left.
+#[derive(Debug, Default)]
+pub struct Rest {
+    late: u64,
+    kills: u64,
+    left: BTreeSet<String>,
+}
+
+fn at_most(known: &mut BTreeSet<String>, allowed: u64, what: &str, left: &mut dyn Iterator<Item = String>) -> Checked {
+    let left: Vec<String> = left.filter(|left| known.insert(left.clone())).collect();
     if left.len() as u64 > allowed {
         return Err(format!("P5: {} {what} are left where {allowed} may be: {left:?}", left.len()));
     }

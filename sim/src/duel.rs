@@ -50,8 +50,12 @@ async fn fight_round(world: &Arc<World>, turns: &Arc<Turns>, round: &Round) {
     let mut actors = JoinSet::new();
     for (id, (replica, ops)) in round.actors.iter().cloned().enumerate() {
         let client = Client::at_replica(world.clone(), id as u64, replica);
+        let turns = turns.clone();
         actors.spawn(async move {
             for op in &ops {
+                // What it does begins with its turn, not with the round: a collector asks what time it is then.
+                let rank = 1 + client.world.scheduler.below(1000);
+                turns.wait(replica, false, "begin", rank).await;
                 let succeeded = act(&client, op).await;
                 client.world.operations.fetch_add(1, Ordering::Relaxed);
                 client.world.succeeded.fetch_add(u64::from(succeeded), Ordering::Relaxed);

@@ -36,8 +36,9 @@ fn main() -> ExitCode {
     let (faults, kills) = (!arguments.calm, !arguments.calm);
     let plan = Plan { traced: arguments.trace, faults, kills, ..Plan::default() };
     let seeds = arguments.first..arguments.first + arguments.seeds;
-    if let Some(name) = &arguments.broken {
-        for broken in Break::ALL.into_iter().filter(|b| name == "all" || format!("{b:?}") == *name) {
+    let named = |b: &Break| arguments.broken.as_ref().is_some_and(|name| name == "all" || format!("{b:?}") == *name);
+    if let (Some(_), None) = (&arguments.broken, arguments.seed) {
+        for broken in Break::ALL.into_iter().filter(named) {
             let total = each(Plan { broken: Some(broken), ..plan }, seeds.clone(), usize::MAX);
             let found: Vec<u64> = total.failed.iter().map(|report| report.seed).collect();
             let duels = found.iter().filter(|seed| Kind::of(**seed) == Kind::Duel).count();
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Some(seed) = arguments.seed {
+        let plan = Plan { broken: Break::ALL.into_iter().find(named), ..plan };
         let report = run(plan, seed);
         report.trace.iter().for_each(|line| println!("{line}"));
         println!("{:?}", report.violation);

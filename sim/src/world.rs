@@ -102,6 +102,8 @@ pub struct World {
     jumps: Arc<AtomicI64>,
     /// In a wild run safety holds too; bytes that a request writes which outlives several grace times may stay behind.
     pub(crate) kind: Kind,
+    /// What the last rest left.
+    pub(crate) rest: Mutex<check::Rest>,
     violation: Mutex<Option<String>>,
     pub(crate) operations: AtomicU64,
     pub(crate) succeeded: AtomicU64,
@@ -130,6 +132,7 @@ impl World {
             slots,
             jumps,
             kind,
+            rest: Mutex::default(),
             violation: Mutex::default(),
             operations: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
