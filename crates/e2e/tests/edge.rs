@@ -69,7 +69,9 @@ async fn tls() {
     let (cert, key) = (lab.file("c.pem", &certificate), lab.file("k.pem", &key));
     let (old_ca, client_ca) = (lab.file("old.pem", &old.pem), lab.file("clients.pem", &clients.pem));
     let tls = json!({"cert": cert, "key": key, "cacert": client_ca});
-    let mut replica = local(&lab, json!({"http": {"tls": tls}})).await;
+    // Where clients can show who they are, they have to, unless a policy is for those who do not.
+    let anyone = json!({"repositories": {"**": {"anonymousPolicy": ["read", "create", "update", "delete"]}}});
+    let mut replica = local(&lab, json!({"http": {"tls": tls, "accessControl": anyone}})).await;
     let base = format!("https://{}", replica.address());
 
     // Clients that people have.
