@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_store::wrap::{Counts, StackOptions, stack};
+use wharf_store::wrap::{Counts, Operation, StackOptions, stack};
 use wharf_store::{Data, Records};
 
 use super::*;
@@ -40,8 +40,10 @@ impl Counted {
         Registry::with_env(self.records.clone(), self.data.clone(), Options::default(), self.env.clone())
     }
 
+    /// A bucket is not called to sync.
     fn so_far(&self) -> u64 {
-        self.counts.snapshot().iter().filter(|count| count.operation != Operation::Sync).map(|count| count.calls).sum()
+        let counts = self.counts.snapshot().into_iter().filter(|count| count.operation != Operation::Sync);
+        counts.map(|count| count.calls).sum()
     }
 
     async fn cost<T>(&self, registry: &Registry, request: impl Future<Output = T>) -> (T, Cost) {
