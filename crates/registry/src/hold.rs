@@ -84,6 +84,10 @@ pub(crate) async fn lease(core: &Core, digest: &Digest, repository: &RepositoryN
     due::put_at(core, place, &lease_due(digest, repository, place)).await?;
     let key = lease_key(digest, repository, place);
     record::create(core.records.as_ref(), &key, &()).await?;
+    // So late that a collector may have taken the entry off before the lease was there.
+    if core.now() + core.grace().as_secs() / 2 >= place.time {
+        due::put(core, lease_due(digest, repository, place)).await?;
+    }
     Ok(place)
 }
 
