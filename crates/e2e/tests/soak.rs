@@ -36,7 +36,7 @@ async fn what_was_acknowledged_is_there_at_every_moment() {
     let balancer = Balancer::start(&lab, &addresses).await;
     let client = Patient::new(
         Client::new([balancer.address()]),
-        Rules { answered_within: Duration::from_secs(60), patience: Duration::from_secs(120), is_balanced: true },
+        Rules { answered_within: Duration::from_secs(280), patience: Duration::from_secs(600), is_balanced: true },
     );
 
     let plan = Arc::new(Plan::new(&REPOSITORIES, Instant::now() + time));
