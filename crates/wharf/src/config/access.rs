@@ -77,10 +77,10 @@ impl Access {
         if !(0..=60).contains(&fail_delay) {
             source.problem("http.auth.failDelay", "must be a number of seconds from 0 to 60");
         }
-        if source.is_on("http.auth.htpasswd") && source.text("http.auth.htpasswd.path").is_none() {
-            source.missing("http.auth.htpasswd.path", "the file of users");
-        }
-        let htpasswd = path(source, "http.auth.htpasswd.path");
+        let htpasswd = match source.is_on("http.auth.htpasswd") {
+            true => source.required("http.auth.htpasswd.path", "the file of users").map(PathBuf::from),
+            false => path(source, "http.auth.htpasswd.path"),
+        };
         let bearer = Bearer::read(source);
         let ldap = Ldap::read(source);
         let certificates = certificates(source);
@@ -157,17 +157,10 @@ impl Bearer {
         if source.text("http.auth.bearer.cert").is_none() && others.iter().any(|key| source.is_on(key)) {
             return None;
         }
-        let mut text = |key: &str, what: &str| {
-            let value = source.text(key).map(str::to_owned);
-            if value.is_none() {
-                source.missing(key, what);
-            }
-            value
-        };
-        let realm = text("http.auth.bearer.realm", "the URL of the token service");
-        let service = text("http.auth.bearer.service", "what the token service calls this registry");
-        let cert = text("http.auth.bearer.cert", "the file with the keys of the token service");
-        Some(Self { realm: realm?, service: service?, cert: cert?.into() })
+        let realm = source.required("http.auth.bearer.realm", "the URL of the token service");
+        let service = source.required("http.auth.bearer.service", "what the token service calls this registry");
+        let cert = source.required("http.auth.bearer.cert", "the file with the keys of the token service");
+        Some(Self { realm: realm?.to_owned(), service: service?.to_owned(), cert: cert?.into() })
     }
 }
 
@@ -176,16 +169,10 @@ impl Ldap {
         if !source.is_on("http.auth.ldap") {
             return None;
         }
-        let mut text = |key: &str, what: &str| {
-            let value = source.text(key).map(str::to_owned);
-            if value.is_none() {
-                source.missing(key, what);
-            }
-            value
-        };
-        let address = text("http.auth.ldap.address", "the host of the directory, or several between commas");
-        let base = text("http.auth.ldap.baseDN", "where users are looked for");
-        let user_attribute = text("http.auth.ldap.userAttribute", "the attribute that is a user's name, such as uid");
+        let address = source.required("http.auth.ldap.address", "the host of the directory, or several between commas");
+        let base = source.required("http.auth.ldap.baseDN", "where users are looked for");
+        let user_attribute =
+            source.required("http.auth.ldap.userAttribute", "the attribute that is a user's name, such as uid");
         let path = |key| source.text(key).map(PathBuf::from);
         let (credentials, cacert) = (path("http.auth.ldap.credentialsFile"), path("http.auth.ldap.cacert"));
         let on = |key: &str| source.switch(key).unwrap_or(false);
@@ -199,8 +186,8 @@ impl Ldap {
             .collect();
         let settings = DirectorySettings {
             servers,
-            base: base?,
-            user_attribute: user_attribute?,
+            base: base?.to_owned(),
+            user_attribute: user_attribute?.to_owned(),
             user_filter: source.text("http.auth.ldap.userFilter").map(str::to_owned),
             group_attribute: source.text("http.auth.ldap.userGroupAttribute").map(str::to_owned),
             subtree: on("http.auth.ldap.subtreeSearch"),

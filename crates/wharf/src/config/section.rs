@@ -85,6 +85,15 @@ impl<'a> Source<'a> {
         Some(bytes)
     }
 
+    /// The text of a key that must have one; `what` says what it is.
+    pub(super) fn required(&mut self, key: &str, what: &str) -> Option<&'a str> {
+        let text = self.text(key);
+        if text.is_none() {
+            self.missing(key, what);
+        }
+        text
+    }
+
     /// Says that a key must have a value, unless something that was said explains why it has none.
     pub(super) fn missing(&mut self, key: &str, text: impl std::fmt::Display) {
         if !self.findings.explain(key) {
