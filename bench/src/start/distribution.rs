@@ -30,17 +30,8 @@ fn storage(order: &Order<'_>) -> Outcome<Value> {
         Place::Local => ("filesystem", json!({"rootdirectory": order.directory})),
         Place::NoCommit => return Err(Failure::Usage(format!("{}: never waits for the disk", order.name))),
         Place::S3 => {
-            let bucket = bucket(order)?;
-            let settings = json!({
-                "region": "us-east-1",
-                "regionendpoint": format!("http://{}", bucket.endpoint),
-                "bucket": bucket.bucket,
-                "rootdirectory": format!("/{}", order.name),
-                "accesskey": bucket.access_key,
-                "secretkey": bucket.secret_key,
-                "secure": false,
-                "forcepathstyle": true,
-            });
+            let mut settings = bucket(order)?.settings();
+            settings["rootdirectory"] = format!("/{}", order.name).into();
             ("s3", settings)
         }
     };

@@ -1,10 +1,9 @@
 //! Wharf itself.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use wharf_e2e::ports::Port;
 use wharf_e2e::process::Process;
+use wharf_e2e::replica::driver;
 use wharf_e2e::tools;
 
 use super::{Order, Place, bucket, launch};
@@ -18,13 +17,8 @@ pub(super) fn start(order: &Order<'_>) -> Outcome<(Process, Port)> {
         "log": {"level": "info"},
     });
     let config = order.lab.file(&format!("{}.json", order.name), &format!("{config:#}"));
-    let mut command = Command::new(order.program.map_or_else(tools::wharf, ToOwned::to_owned));
+    let mut command = tools::wharf_command(order.program.map_or_else(tools::wharf, ToOwned::to_owned));
     command.arg("serve").arg(config);
-    for (name, _) in std::env::vars_os() {
-        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
     Ok((launch(order, &command), port))
 }
 
@@ -33,21 +27,9 @@ fn storage(order: &Order<'_>) -> Outcome<Value> {
         Place::Local => json!({"rootDirectory": order.directory}),
         Place::NoCommit => json!({"rootDirectory": order.directory, "commit": false}),
         Place::S3 => {
-            let bucket = bucket(order)?;
-            json!({
-                "rootDirectory": order.directory,
-                "storageDriver": {
-                    "name": "s3",
-                    "region": "us-east-1",
-                    "regionendpoint": format!("http://{}", bucket.endpoint),
-                    "bucket": bucket.bucket,
-                    "rootdirectory": format!("/{}", order.name),
-                    "accesskey": bucket.access_key,
-                    "secretkey": bucket.secret_key,
-                    "secure": false,
-                    "forcepathstyle": true,
-                },
-            })
+            let mut driver = driver(bucket(order)?);
+            driver["rootdirectory"] = format!("/{}", order.name).into();
+            json!({"rootDirectory": order.directory, "storageDriver": driver})
         }
     })
 }

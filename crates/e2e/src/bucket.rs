@@ -5,6 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::tools;
 
 /// Where a replica finds a bucket.
@@ -27,6 +29,20 @@ impl Bucket {
     #[must_use]
     pub fn at(&self, endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), ..self.clone() }
+    }
+
+    /// How the drivers of registries are told of it: the keys are the distribution project's, which zot and Wharf took over.
+    #[must_use]
+    pub fn settings(&self) -> Value {
+        json!({
+            "region": self.region,
+            "regionendpoint": format!("http://{}", self.endpoint),
+            "bucket": self.bucket,
+            "accesskey": self.access_key,
+            "secretkey": self.secret_key,
+            "secure": false,
+            "forcepathstyle": true,
+        })
     }
 
     /// Makes the bucket; whether that succeeded.

@@ -1,7 +1,7 @@
 //! One `wharf` process.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -28,19 +28,18 @@ impl Storage {
             Self::Local(directory) => json!({"rootDirectory": directory}),
             Self::S3(bucket) => json!({
                 "rootDirectory": scratch,
-                "storageDriver": {
-                    "name": "s3",
-                    "region": bucket.region,
-                    "regionendpoint": format!("http://{}", bucket.endpoint),
-                    "bucket": bucket.bucket,
-                    "accesskey": bucket.access_key,
-                    "secretkey": bucket.secret_key,
-                    "secure": false,
-                    "forcepathstyle": true,
-                },
+                "storageDriver": driver(bucket),
             }),
         }
     }
+}
+
+/// The `storageDriver` of a configuration that keeps everything in a bucket.
+#[must_use]
+pub fn driver(bucket: &Bucket) -> Value {
+    let mut driver = bucket.settings();
+    driver["name"] = "s3".into();
+    driver
 }
 
 /// A `wharf` process that can be killed and started again on the same port.
@@ -191,13 +190,7 @@ pub fn merge(config: &mut Value, more: &Value) {
 }
 
 fn launch(name: &str, config: &std::path::Path, log: &std::path::Path) -> Process {
-    let mut command = Command::new(tools::wharf());
+    let mut command = tools::wharf_command(tools::wharf());
     command.arg("serve").arg(config);
-    // The configuration file says all; the tests' own settings are none of the replica's.
-    for (name, _) in std::env::vars_os() {
-        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
     Process::start(name, &command, log)
 }

@@ -38,6 +38,18 @@ pub fn wharf() -> PathBuf {
     found.unwrap_or_else(|| panic!("no wharf near {}: build it with the same profile first", own.display()))
 }
 
+/// A command of a `wharf` program for which its configuration file says all: the tests' own settings are none of it.
+#[must_use]
+pub fn wharf_command(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a command to its end and answers what it printed; panics with everything it said when it fails.
 pub fn run(command: &mut Command) -> String {
     let (success, output) = attempt(command);

@@ -151,13 +151,8 @@ async fn work(client: Client, first: u64) {
 }
 
 fn command(config: &Path, flags: &[&str]) -> Command {
-    let mut command = Command::new(tools::wharf());
+    let mut command = tools::wharf_command(tools::wharf());
     command.arg("fsck").arg(config).args(flags);
-    for (name, _) in std::env::vars_os() {
-        if ["WHARF_", "AWS_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
     command
 }
 

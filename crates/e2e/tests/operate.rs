@@ -4,7 +4,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -135,11 +134,6 @@ fn told(text: &str) -> Vec<Value> {
 }
 
 fn wharf(config: &Path, command: &[&str], arguments: &[&str]) -> String {
-    let mut process = Command::new(tools::wharf());
-    process.arg("gc").args(command).arg(config).args(arguments);
-    // The configuration file says all, as for the replica.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARF_")) {
-        process.env_remove(name);
-    }
-    tools::run(&mut process)
+    let mut process = tools::wharf_command(tools::wharf());
+    tools::run(process.arg("gc").args(command).arg(config).args(arguments))
 }
