@@ -40,10 +40,14 @@ impl Counted {
         Registry::with_env(self.records.clone(), self.data.clone(), Options::default(), self.env.clone())
     }
 
-    /// A bucket is not called to sync.
+    /// What a bucket would have been called: not at all to sync, and after completing an upload once more for its size.
     fn so_far(&self) -> u64 {
-        let counts = self.counts.snapshot().into_iter().filter(|count| count.operation != Operation::Sync);
-        counts.map(|count| count.calls).sum()
+        let of_a_bucket = |operation| match operation {
+            Operation::Sync => 0,
+            Operation::Complete => 2,
+            _ => 1,
+        };
+        self.counts.snapshot().iter().map(|count| count.calls * of_a_bucket(count.operation)).sum()
     }
 
     async fn cost<T>(&self, registry: &Registry, request: impl Future<Output = T>) -> (T, Cost) {
