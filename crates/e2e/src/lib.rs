@@ -26,6 +26,7 @@ pub mod replica;
 pub mod scenario;
 pub mod seaweed;
 pub mod server;
+pub mod small_host;
 pub mod throttle;
 pub mod tools;
 pub mod toxiproxy;

@@ -132,6 +132,12 @@ impl Replica {
         self.process.assert_alive();
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The peak of its resident memory so far, in bytes.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {

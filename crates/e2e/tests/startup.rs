@@ -5,8 +5,12 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use wharf_e2e::content::digest;
 use wharf_e2e::image::{INDEX, MANIFEST, empty_index, small_manifest};
+use wharf_e2e::patient::{Patient, Rules};
 use wharf_e2e::proxy::Traffic;
 use wharf_e2e::registry::Cluster;
 use wharf_e2e::{Client, Lab, say, scale};
@@ -22,6 +26,10 @@ const PUSH_BYTES: u64 = 256 << 10;
 
 /// Pushes of which the average is taken.
 const SAMPLE: usize = 50;
+
+/// A store that is filled for minutes is slow at times, and clients ask again.
+const RULES: Rules =
+    Rules { answered_within: Duration::from_secs(90), patience: Duration::from_secs(300), is_balanced: false };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_does_not_walk_the_bucket() {
@@ -70,6 +78,7 @@ async fn restart(cluster: &mut Cluster) -> (Duration, Traffic) {
 
 /// Pushes manifests, each under a tag of its own, several at once.
 async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> String) {
+    let client = Patient::new(client.clone(), RULES);
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let client = client.clone();
@@ -77,7 +86,7 @@ async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> Strin
             tokio::spawn(async move {
                 for (index, repository) in work {
                     let tag = format!("tag-{index}");
-                    client.push_manifest(&repository, &tag, INDEX, empty_index(&tag)).await;
+                    put(&client, &repository, &tag, INDEX, empty_index(&tag)).await;
                 }
             })
         })
@@ -85,11 +94,32 @@ async fn push(client: &Client, count: usize, repository: impl Fn(usize) -> Strin
     for writer in writers {
         writer.await.unwrap();
     }
+    tell(&client);
+}
+
+async fn put(client: &Patient, repository: &str, reference: &str, media_type: &str, manifest: Bytes) {
+    let path = format!("/v2/{repository}/manifests/{reference}");
+    let request =
+        |client: &Client| client.request(Method::PUT, &path).header(CONTENT_TYPE, media_type).body(manifest.clone());
+    client.send(&path, request).await.expect(&path, &[201]);
+}
+
+fn tell(client: &Patient) {
+    let seen = client.tally().seen();
+    if seen.refused + seen.broken > 0 {
+        say!(
+            "filling it: {} requests, {} of them refused and asked again, slowest {:?}",
+            seen.requests,
+            seen.refused,
+            seen.slowest
+        );
+    }
 }
 
 /// Pushes manifests with ten tags each (distribution-spec, "Pushing Manifests", with tag parameters), several at once.
 async fn push_tags(client: &Client, repository: &'static str, count: usize) {
     client.push_blob(repository, "{}").await;
+    let client = Patient::new(client.clone(), RULES);
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let client = client.clone();
@@ -98,7 +128,7 @@ async fn push_tags(client: &Client, repository: &'static str, count: usize) {
                     let manifest = small_manifest(&format!("tags from {first}"));
                     let tags = (first..(first + 10).min(count)).map(|index| format!("tag=tag-{index}"));
                     let reference = format!("{}?{}", digest(&manifest), tags.collect::<Vec<_>>().join("&"));
-                    client.push_manifest(repository, &reference, MANIFEST, manifest).await;
+                    put(&client, repository, &reference, MANIFEST, manifest).await;
                 }
             })
         })
@@ -106,6 +136,7 @@ async fn push_tags(client: &Client, repository: &'static str, count: usize) {
     for writer in writers {
         writer.await.unwrap();
     }
+    tell(&client);
 }
 
 /// Bytes that a push moves, on average.

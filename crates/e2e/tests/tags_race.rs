@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wharf_e2e::image::{MANIFEST, small_manifest};
 use wharf_e2e::registry::Cluster;
+use wharf_e2e::small_host::SmallHost;
 use wharf_e2e::{Client, Lab, content, say, scale};
 
 const WRITERS: usize = 8;
@@ -27,29 +29,40 @@ async fn no_tag_is_lost_or_late() {
         assert_complete(client, "race/checked", tags).await;
     }
 
-    // By turns, because what else the machine does changes from minute to minute.
+    let here = "sharing this machine's processors with the store";
+    compare(&clients, tags, here).await;
+    let percent = scale("WHARF_E2E_CPU_PERCENT", 8);
+    match cluster.replicas.iter().map(|replica| SmallHost::of(replica, percent)).collect::<Result<Vec<_>, _>>() {
+        Ok(_hosts) => compare(&clients, tags, &format!("each with {percent} % of a processor")).await,
+        Err(error) => say!("replicas on small machines: not measured, no control groups: {error}"),
+    }
+}
+
+/// Measures two replicas against one: by turns, because what else the machine does changes from minute to minute.
+async fn compare(clients: &[Client; 2], tags: usize, place: &str) {
     let mut rates = Vec::new();
     for round in 0..scale("WHARF_E2E_ROUNDS", 1) {
-        let (two, one) = (format!("race/two-{round}"), format!("race/one-{round}"));
-        for repository in [&two, &one] {
-            clients[0].push_blob(repository, "{}").await;
-        }
-        let both = write(&two, tags, clients.iter().map(|one| (one.clone(), one.clone())).collect(), false).await;
-        let alone = write(&one, tags, vec![(clients[0].clone(), clients[0].clone())], false).await;
-        for client in &clients {
-            assert_complete(client, &two, tags).await;
-            assert_complete(client, &one, tags).await;
-        }
         let rate = |time: Duration| tags as f64 / time.as_secs_f64();
-        say!(
-            "{tags} tags by {WRITERS} writers: {:.0}/s through 2 replicas, {:.0}/s through 1",
-            rate(both),
-            rate(alone)
-        );
-        rates.push(rate(both) / rate(alone));
+        let both = rate(race(clients, tags, &[&clients[0], &clients[1]]).await);
+        let alone = rate(race(clients, tags, &[&clients[round as usize % 2]]).await);
+        say!("{tags} tags by {WRITERS} writers: {both:.0}/s through 2 replicas, {alone:.0}/s through 1");
+        rates.push(both / alone);
     }
     rates.sort_by(f64::total_cmp);
-    say!("median of the ratios: {:.2}", rates[rates.len() / 2]);
+    say!("median of the ratios, {place}: {:.2}", rates[rates.len() / 2]);
+}
+
+/// Pushes the tags to a new repository through some replicas, and looks at all of them through each replica.
+async fn race(clients: &[Client; 2], tags: usize, through: &[&Client]) -> Duration {
+    static RACES: AtomicUsize = AtomicUsize::new(0);
+    let repository = format!("race/{}", RACES.fetch_add(1, Ordering::Relaxed));
+    clients[0].push_blob(&repository, "{}").await;
+    let pairs = through.iter().map(|client| ((*client).clone(), (*client).clone())).collect();
+    let time = write(&repository, tags, pairs, false).await;
+    for client in clients {
+        assert_complete(client, &repository, tags).await;
+    }
+    time
 }
 
 /// Pushes the tags, writer by writer to the next pair of clients, and answers how long that took.
