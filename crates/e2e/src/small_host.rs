@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::replica::Replica;
 
-/// The kernel hands out the share anew after this time, in microseconds: short, so that a request is not held up for long.
-const PERIOD: u64 = 10_000;
+/// The kernel hands out the share anew after this time, in microseconds: short, so that a request is not held up for long, but
+/// it takes no share below a millisecond.
+const PERIOD: u64 = 25_000;
 
 /// A control group; the processes in it go back to the machine's own group when it is dropped.
 #[derive(Debug)]
