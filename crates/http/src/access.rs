@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, Method};
 use wharf_auth::apikey::{KeyStore, KeyStoreDown};
 use wharf_auth::certificate::Names;
 use wharf_auth::policy::{Action, Facts, Question};
-use wharf_auth::{Access, Caller, ChallengeKind, Credentials, Scope, Unknown, Verdict};
+use wharf_auth::{Access, CLIENT, Caller, ChallengeKind, Credentials, Scope, Unknown, Verdict};
 use wharf_oci::{Reference, RepositoryName, Tag};
-use wharf_registry::{ApiKeyId, Owner, Registry, TagLimit};
+use wharf_registry::{Kept, KeptId, Owner, Registry, TagLimit};
 
 use crate::caller::Peer;
 use crate::error::WireError;
@@ -74,6 +74,12 @@ impl<'a> Door<'a> {
             (base, _, _) => Some(format!("{base}/token")),
         }
     }
+
+    /// Where a browser sees the root of this registry: `scheme://host`. A provider sends it back there only if it was told so before.
+    fn origin(&self) -> Option<String> {
+        let service = self.token_service(ChallengeKind::Token)?;
+        service.strip_suffix("/token").map(str::to_owned)
+    }
 }
 
 /// Who makes a request.
@@ -93,7 +99,9 @@ pub(crate) async fn identify(
     };
     let error = match why {
         Unknown::Expired => Some("invalid_token"),
-        Unknown::Invalid => matches!(credentials, Credentials::Bearer(_)).then_some("invalid_token"),
+        Unknown::Invalid | Unknown::Refused(_) => {
+            matches!(credentials, Credentials::Bearer(_)).then_some("invalid_token")
+        }
         Unknown::Busy(_) => return Err(WireError::too_many_logins()),
         Unknown::Down(why) => {
             tracing::error!(error = %why, "a login cannot be checked");
@@ -105,9 +113,11 @@ pub(crate) async fn identify(
     Err(WireError::unauthorized(why.to_string(), challenge))
 }
 
-/// Whether a request tries a login: in the header, or in a form of the token service.
+/// Whether a request tries a login: in a header, in a form of the token service, or as one who comes back from a provider.
 pub(crate) fn shows_something(parts: &Parts) -> bool {
-    parts.headers.contains_key(AUTHORIZATION) || Route::parse(parts.uri.path()) == Ok(Route::Token)
+    let tries = |route| matches!(route, Route::Token | Route::Callback(_));
+    let shows = [AUTHORIZATION, CLIENT].iter().any(|name| parts.headers.contains_key(name));
+    shows || Route::parse(parts.uri.path()).is_ok_and(tries)
 }
 
 /// The name in the certificate that the client showed.
@@ -138,9 +148,10 @@ fn scopes(route: &Route, method: &Method) -> Vec<Scope> {
 /// Where to log in, and for what (RFC 7617; RFC 6750 with the parameters of Docker's token protocol).
 fn challenge(access: &Access, door: &Door<'_>, scopes: &[Scope], error: Option<&str>) -> HeaderValue {
     let ours = || access.logins.issuer.as_ref().and_then(|_| door.token_service(access.logins.challenge));
-    let (realm, service) = match &access.logins.outside {
-        Some(outside) => (outside.realm.clone(), outside.service.as_str()),
-        None => match ours() {
+    let (realm, service) = match (&access.logins.outside, &access.logins.told) {
+        (Some(outside), _) => (outside.realm.clone(), outside.service.as_str()),
+        (None, Some((realm, service))) => (realm.clone(), service.as_str()),
+        (None, None) => match ours() {
             Some(realm) => (realm, SERVICE),
             None => return basic_challenge(access),
         },
@@ -187,6 +198,16 @@ impl<'a> Visit<'a> {
             tls: door.is_encrypted.then_some(""),
         };
         Self { access, caller, certificate: certificate(access, parts), facts, door }
+    }
+
+    /// Where a browser sees the root of this registry.
+    pub(crate) fn origin(&self) -> Option<String> {
+        self.door.origin()
+    }
+
+    /// Whether the connection is encrypted, as far as this process is its end.
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.door.is_encrypted
     }
 
     /// Whether somebody may make this request at all.
@@ -306,9 +327,26 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// API keys as the registry keeps them.
+/// API keys, or sessions, as the registry keeps them.
 #[derive(Clone, Debug)]
-pub struct RegistryKeys(pub Registry);
+pub struct RegistryKeys {
+    registry: Registry,
+    kind: Kept,
+}
+
+impl RegistryKeys {
+    /// API keys.
+    #[must_use]
+    pub const fn api_keys(registry: Registry) -> Self {
+        Self { registry, kind: Kept::ApiKey }
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub const fn sessions(registry: Registry) -> Self {
+        Self { registry, kind: Kept::Session }
+    }
+}
 
 fn down(error: wharf_registry::Error) -> KeyStoreDown {
     KeyStoreDown(error.into())
@@ -317,20 +355,20 @@ fn down(error: wharf_registry::Error) -> KeyStoreDown {
 #[async_trait]
 impl KeyStore for RegistryKeys {
     async fn get(&self, user: &str, id: u128) -> Result<Option<Bytes>, KeyStoreDown> {
-        self.0.api_key(&Owner::new(user), ApiKeyId::new(id)).await.map_err(down)
+        self.registry.kept(self.kind, &Owner::new(user), KeptId::new(id)).await.map_err(down)
     }
 
     async fn create(&self, user: &str, id: u128, value: Bytes) -> Result<bool, KeyStoreDown> {
-        self.0.create_api_key(&Owner::new(user), ApiKeyId::new(id), value).await.map_err(down)
+        self.registry.keep(self.kind, &Owner::new(user), KeptId::new(id), value).await.map_err(down)
     }
 
     async fn delete(&self, user: &str, id: u128) -> Result<(), KeyStoreDown> {
-        self.0.delete_api_key(&Owner::new(user), ApiKeyId::new(id)).await.map_err(down)
+        self.registry.forget(self.kind, &Owner::new(user), KeptId::new(id)).await.map_err(down)
     }
 
     async fn list(&self, user: &str) -> Result<Vec<(u128, Bytes)>, KeyStoreDown> {
-        let keys = self.0.api_keys(&Owner::new(user)).await.map_err(down)?;
-        Ok(keys.into_iter().map(|(id, value)| (id.number(), value)).collect())
+        let all = self.registry.kept_of(self.kind, &Owner::new(user)).await.map_err(down)?;
+        Ok(all.into_iter().map(|(id, value)| (id.number(), value)).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use wharf_oci::{Digest, RepositoryName};
 use wharf_store::Family;
 
 use crate::env::Seconds;
-use crate::secret::{ApiKeyId, Owner};
+use crate::secret::{Kept, KeptId, Owner};
 
 /// A random id that is never used twice: of a push, a committer, a lease, a segment or a work-list entry. It begins with the time
 /// at which it was made, so that the age of a push can be told from its holds.
@@ -107,8 +107,8 @@ pub(crate) enum Key {
     Due(Seconds, Id),
     /// A secret that all replicas share, by its name.
     Secret(String),
-    /// What is known of an API key.
-    Api(Owner, ApiKeyId),
+    /// What is known of an API key or a session.
+    Kept(Kept, Owner, KeptId),
 }
 
 /// The prefixes that are listed.
@@ -132,8 +132,8 @@ impl Key {
         format!("hold/{}/{}/l/", Dashed(digest), Encoded(repository))
     }
 
-    pub(crate) fn api_keys_of(owner: &Owner) -> String {
-        format!("apikey/{owner}/")
+    pub(crate) fn kept_of(kind: Kept, owner: &Owner) -> String {
+        format!("{}/{owner}/", folder(kind))
     }
 
     /// The repository in a folder of [`Key::holds`].
@@ -158,7 +158,7 @@ impl fmt::Display for Key {
             }
             Self::Due(time, id) => write!(f, "due/{}/{id}", Padded(*time)),
             Self::Secret(name) => write!(f, "secret/{name}"),
-            Self::Api(owner, id) => write!(f, "apikey/{owner}/{id}"),
+            Self::Kept(kind, owner, id) => write!(f, "{}/{owner}/{id}", folder(*kind)),
         }
     }
 }
@@ -185,10 +185,18 @@ impl FromStr for Key {
             }
             "due" => Self::Due(unpad(next()?)?, next()?.parse()?),
             "secret" => Self::Secret(plain(next()?)?),
-            "apikey" => Self::Api(Owner::parse(next()?)?, ApiKeyId::parse(next()?)?),
+            "apikey" => Self::Kept(Kept::ApiKey, Owner::parse(next()?)?, KeptId::parse(next()?)?),
+            "session" => Self::Kept(Kept::Session, Owner::parse(next()?)?, KeptId::parse(next()?)?),
             _ => return Err(InvalidKey),
         };
         if parts.next().is_some() { Err(InvalidKey) } else { Ok(key) }
+    }
+}
+
+const fn folder(kind: Kept) -> &'static str {
+    match kind {
+        Kept::ApiKey => "apikey",
+        Kept::Session => "session",
     }
 }
 
@@ -266,7 +274,8 @@ mod tests {
             Key::Segment(name.clone(), id),
             Key::Due(1_764_000_000, id),
             Key::Secret("token-key".to_owned()),
-            Key::Api(Owner::new("a/../b"), ApiKeyId::new(7)),
+            Key::Kept(Kept::ApiKey, Owner::new("a/../b"), KeptId::new(7)),
+            Key::Kept(Kept::Session, Owner::new("lena"), KeptId::new(7)),
         ];
         keys.extend(holders.map(|h| Key::Hold(digest.clone(), name.clone(), h)));
         for key in keys {

@@ -44,7 +44,7 @@ pub use pull::StoredManifest;
 pub use push::{ManifestPush, Pushed, TagLimit};
 pub use registry::{Options, Page, Registry, Repository};
 pub use repository::Shape;
-pub use secret::{ApiKeyId, Owner};
+pub use secret::{Kept, KeptId, Owner};
 pub use upload::{Chunk, UploadId, UploadStatus};
 pub use usage::{CacheUsage, Usage};
 /// The bytes of a blob, as [`Repository::read_blob`] answers them.

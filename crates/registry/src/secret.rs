@@ -1,5 +1,5 @@
-//! What authentication keeps in the store: a key that all replicas share, and what is known of API keys. What the bytes mean is
-//! authentication's own business.
+//! What authentication keeps in the store: a key that all replicas share, and what is known of API keys and of sessions. What the
+//! bytes mean is authentication's own business.
 
 use std::fmt;
 
@@ -13,11 +13,20 @@ use crate::error::Result;
 use crate::key::{InvalidKey, Key};
 use crate::registry::Registry;
 
-/// How many API keys of one user are read at once, and how many there may be.
+/// How many API keys or sessions of one user are read at once, and how many there may be.
 const AT_ONCE: usize = 8;
-const MOST_KEYS: usize = 1000;
+const MOST: usize = 1000;
 
-/// Whose API keys: a digest of the name, which may be of any characters.
+/// What is kept for a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// API keys.
+    ApiKey,
+    /// Sessions.
+    Session,
+}
+
+/// Whose: a digest of the name, which may be of any characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner(String);
 
@@ -41,11 +50,11 @@ impl Owner {
     }
 }
 
-/// The id of an API key, which is no secret.
+/// The id of an API key or a session, which is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ApiKeyId(u128);
+pub struct KeptId(u128);
 
-impl ApiKeyId {
+impl KeptId {
     /// An id of random bits.
     #[must_use]
     pub const fn new(random: u128) -> Self {
@@ -59,13 +68,13 @@ impl ApiKeyId {
     }
 }
 
-impl fmt::Display for ApiKeyId {
+impl fmt::Display for KeptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
 }
 
-impl ApiKeyId {
+impl KeptId {
     pub(crate) fn parse(text: &str) -> std::result::Result<Self, InvalidKey> {
         if text.len() != 32 || !is_hex(text) {
             return Err(InvalidKey);
@@ -98,48 +107,48 @@ impl Registry {
         }
     }
 
-    /// What is known of an API key; `None` where it never was, or was deleted. Asks the store.
+    /// What is known of an API key or a session; `None` where it never was, or was deleted. Asks the store.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn api_key(&self, owner: &Owner, id: ApiKeyId) -> Result<Option<Bytes>> {
-        let record = self.core.records.get(&Key::Api(owner.clone(), id).to_string()).await?;
+    pub async fn kept(&self, kind: Kept, owner: &Owner, id: KeptId) -> Result<Option<Bytes>> {
+        let record = self.core.records.get(&Key::Kept(kind, owner.clone(), id).to_string()).await?;
         Ok(record.map(|record| record.value))
     }
 
-    /// Remembers an API key. `false` where one with this id is there already.
+    /// Remembers one. `false` where one with this id is there already.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn create_api_key(&self, owner: &Owner, id: ApiKeyId, value: Bytes) -> Result<bool> {
-        let put = self.core.records.put_if_absent(&Key::Api(owner.clone(), id).to_string(), value).await?;
+    pub async fn keep(&self, kind: Kept, owner: &Owner, id: KeptId, value: Bytes) -> Result<bool> {
+        let put = self.core.records.put_if_absent(&Key::Kept(kind, owner.clone(), id).to_string(), value).await?;
         Ok(matches!(put, Put::Done(_)))
     }
 
-    /// Forgets an API key, or does nothing.
+    /// Forgets one, or does nothing.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn delete_api_key(&self, owner: &Owner, id: ApiKeyId) -> Result<()> {
-        Ok(self.core.records.delete(&Key::Api(owner.clone(), id).to_string()).await?)
+    pub async fn forget(&self, kind: Kept, owner: &Owner, id: KeptId) -> Result<()> {
+        Ok(self.core.records.delete(&Key::Kept(kind, owner.clone(), id).to_string()).await?)
     }
 
-    /// What is known of a user's API keys, the first thousand of them.
+    /// What is known of all of a user, of the first thousand.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn api_keys(&self, owner: &Owner) -> Result<Vec<(ApiKeyId, Bytes)>> {
-        let prefix = Key::api_keys_of(owner);
-        let request = ListRequest { prefix: &prefix, after: None, fold: false, limit: MOST_KEYS };
+    pub async fn kept_of(&self, kind: Kept, owner: &Owner) -> Result<Vec<(KeptId, Bytes)>> {
+        let prefix = Key::kept_of(kind, owner);
+        let request = ListRequest { prefix: &prefix, after: None, fold: false, limit: MOST };
         let page = self.core.records.list(request).await?;
         let ids = page.entries.iter().filter_map(|entry| match entry.key.parse() {
-            Ok(Key::Api(_, id)) => Some(id),
+            Ok(Key::Kept(_, _, id)) => Some(id),
             _ => None,
         });
         let ids: Vec<_> = ids.collect();
         let read =
-            stream::iter(ids).map(|id| async move { Ok::<_, crate::Error>((id, self.api_key(owner, id).await?)) });
-        let all: Vec<(ApiKeyId, Option<Bytes>)> = read.buffered(AT_ONCE).try_collect().await?;
+            stream::iter(ids).map(|id| async move { Ok::<_, crate::Error>((id, self.kept(kind, owner, id).await?)) });
+        let all: Vec<(KeptId, Option<Bytes>)> = read.buffered(AT_ONCE).try_collect().await?;
         Ok(all.into_iter().filter_map(|(id, value)| Some((id, value?))).collect())
     }
 }

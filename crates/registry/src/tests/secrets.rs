@@ -84,16 +84,19 @@ async fn all_replicas_share_a_secret() {
 }
 
 #[tokio::test]
-async fn a_deleted_api_key_is_gone_on_every_replica() {
+async fn a_deleted_key_or_session_is_gone_on_every_replica() {
     let cluster = Cluster::new(2);
     let (one, two) = (&cluster.replicas[0], &cluster.replicas[1]);
-    let (owner, id) = (Owner::new("eve@example.org/ä"), ApiKeyId::new(7));
-    assert!(one.create_api_key(&owner, id, Bytes::from_static(b"x")).await.expect("created"));
-    assert!(!two.create_api_key(&owner, id, Bytes::from_static(b"y")).await.expect("there"));
-    assert_eq!(two.api_key(&owner, id).await.expect("asked").as_deref(), Some(&b"x"[..]));
-    assert_eq!(two.api_key(&Owner::new("other"), id).await.expect("asked"), None);
-    assert_eq!(two.api_keys(&owner).await.expect("a list").len(), 1);
-    two.delete_api_key(&owner, id).await.expect("deleted");
-    assert_eq!(one.api_key(&owner, id).await.expect("asked"), None);
-    assert_eq!(one.api_keys(&owner).await.expect("a list"), []);
+    let (owner, id) = (Owner::new("eve@example.org/ä"), KeptId::new(7));
+    for (kind, other) in [(Kept::ApiKey, Kept::Session), (Kept::Session, Kept::ApiKey)] {
+        assert!(one.keep(kind, &owner, id, Bytes::from_static(b"x")).await.expect("created"));
+        assert!(!two.keep(kind, &owner, id, Bytes::from_static(b"y")).await.expect("there"));
+        assert_eq!(two.kept(kind, &owner, id).await.expect("asked").as_deref(), Some(&b"x"[..]));
+        assert_eq!(two.kept(other, &owner, id).await.expect("asked"), None);
+        assert_eq!(two.kept(kind, &Owner::new("other"), id).await.expect("asked"), None);
+        assert_eq!(two.kept_of(kind, &owner).await.expect("a list").len(), 1);
+        two.forget(kind, &owner, id).await.expect("deleted");
+        assert_eq!(one.kept(kind, &owner, id).await.expect("asked"), None);
+        assert_eq!(one.kept_of(kind, &owner).await.expect("a list"), []);
+    }
 }
