@@ -12,8 +12,10 @@ use crate::credentials::Credentials;
 use crate::hasher::Busy;
 use crate::htpasswd::Htpasswd;
 use crate::ldap::{Directory, DirectoryDown};
+use crate::openid::{Arrival, Departure, Logins, NoLogin, Returned, Workloads};
 use crate::policy::{Decision, Policy, Question};
 use crate::scope::Scope;
+use crate::session::{Ended, Sessions};
 use crate::token::{BadToken, Issuer, Outside, Token};
 
 /// How often files of users are looked at.
@@ -45,10 +47,27 @@ pub struct Ways {
     pub api_keys: Option<Keys>,
     /// Our own tokens.
     pub issuer: Option<Issuer>,
-    /// Tokens from elsewhere, and then nothing else.
+    /// Tokens from elsewhere, and then nothing else but those of workloads.
     pub outside: Option<Outside>,
+    /// Tokens of workloads.
+    pub workloads: Option<Workloads>,
+    /// Providers where people log in with a browser, and their sessions.
+    pub browsers: Option<Browsers>,
+    /// A token service that clients are told of in the place of our own: its URL, and its name for this registry.
+    pub told: Option<(String, String)>,
     /// Where clients are sent for a login.
     pub challenge: ChallengeKind,
+}
+
+/// Logins with a browser.
+#[derive(Debug)]
+pub struct Browsers {
+    /// Where.
+    pub logins: Logins,
+    /// Those who have logged in.
+    pub sessions: Sessions,
+    /// Whether cookies go over TLS alone; `None`: where the browser came by it.
+    pub secure: Option<bool>,
 }
 
 /// API keys, by where they are kept.
@@ -76,6 +95,9 @@ pub enum Unknown {
     /// A token whose time is over.
     #[error("the token has expired")]
     Expired,
+    /// A token of a workload that is not let in, with what the workload may be told.
+    #[error("{0}")]
+    Refused(String),
     /// Too many passwords are being tried.
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -135,7 +157,10 @@ impl Access {
     /// Whether there is a way to log in.
     #[must_use]
     pub const fn has_logins(&self) -> bool {
-        self.logins.takes_passwords() || self.logins.outside.is_some() || self.logins.certificates.is_some()
+        self.logins.takes_passwords()
+            || self.logins.outside.is_some()
+            || self.logins.certificates.is_some()
+            || self.logins.browsers.is_some()
     }
 
     /// Whether there are rules at all.
@@ -160,6 +185,7 @@ impl Access {
             (Credentials::Malformed, _) => Err(Unknown::Invalid),
             (Credentials::Basic { user, password }, _) => self.logins.by_password(user, password).await,
             (Credentials::Bearer(token), _) => self.logins.by_token(token).await,
+            (Credentials::Session(cookie), _) => self.logins.by_session(cookie).await,
         }
     }
 
@@ -173,6 +199,32 @@ impl Access {
             Decision::Allowed(_) => Verdict::Allowed,
             Decision::Denied { reason, .. } => Verdict::Denied(reason),
         }
+    }
+
+    /// Sends a browser to a provider; `None` where there are none. `base` is how it sees this registry.
+    pub async fn depart(&self, provider: &str, base: &str, onward: Option<&str>) -> Option<Result<Departure, NoLogin>> {
+        Some(self.logins.browsers.as_ref()?.logins.depart(provider, base, onward).await)
+    }
+
+    /// Finds out who came back from a provider; `None` where there are none.
+    pub async fn arrive(&self, provider: &str, returned: Returned<'_>) -> Option<Result<Arrival, NoLogin>> {
+        Some(self.logins.browsers.as_ref()?.logins.arrive(provider, returned).await)
+    }
+
+    /// Begins a session of who came back: the cookie's value; `None` where there are none.
+    pub async fn begin_session(&self, arrival: &Arrival) -> Option<Result<String, KeyStoreDown>> {
+        Some(self.logins.browsers.as_ref()?.sessions.begin(arrival).await)
+    }
+
+    /// Ends a session, if the cookie is one; `None` where there are none. With it comes the page where the browser logs out of the
+    /// provider too, as far as that is known.
+    pub async fn end_session(&self, cookie: &str) -> Option<Result<Option<(Ended, Option<String>)>, KeyStoreDown>> {
+        let browsers = self.logins.browsers.as_ref()?;
+        let with_page = |ended: Ended| {
+            let page = browsers.logins.farewell(&ended.provider);
+            (ended, page)
+        };
+        Some(browsers.sessions.end(cookie).await.map(|ended| ended.map(with_page)))
     }
 
     /// Makes a token; `None` where there is no token service here.
@@ -203,12 +255,19 @@ impl Ways {
     /// Whether there are passwords, or what takes their place.
     #[must_use]
     pub const fn takes_passwords(&self) -> bool {
-        self.htpasswd.is_some() || self.directory.is_some() || self.api_keys.is_some()
+        self.htpasswd.is_some() || self.directory.is_some() || self.api_keys.is_some() || self.workloads.is_some()
     }
 
     async fn by_password(&self, user: &str, password: &Password) -> Result<Caller, Unknown> {
         if self.outside.is_some() {
             return Err(Unknown::Invalid);
+        }
+        // Clients that know of passwords alone show a workload's token as one, under any name.
+        if let Some(workloads) = &self.workloads
+            && Workloads::looks_like_one(password.as_bytes())
+            && let Ok(token) = std::str::from_utf8(password.as_bytes())
+        {
+            return workloads.verify(token).await?.ok_or(Unknown::Invalid);
         }
         if let Some(Keys(keys)) = &self.api_keys
             && apikey::looks_like_one(password.as_bytes())
@@ -231,11 +290,23 @@ impl Ways {
     }
 
     async fn by_token(&self, token: &str) -> Result<Caller, Unknown> {
-        if let Some(outside) = &self.outside {
-            return Ok(outside.verify(token)?);
+        if let Some(issuer) = &self.issuer
+            && issuer.has_made(token)
+        {
+            return issuer.verify(token)?.lookup(self).await;
         }
-        let claims = self.issuer.as_ref().ok_or(Unknown::Invalid)?.verify(token)?;
-        claims.lookup(self).await
+        if let Some(workloads) = &self.workloads
+            && let Some(caller) = workloads.verify(token).await?
+        {
+            return Ok(caller);
+        }
+        Ok(self.outside.as_ref().ok_or(Unknown::Invalid)?.verify(token)?)
+    }
+
+    async fn by_session(&self, cookie: &str) -> Result<Caller, Unknown> {
+        // Where tokens are the only login, a session is none.
+        let browsers = self.browsers.as_ref().filter(|_| self.outside.is_none()).ok_or(Unknown::Invalid)?;
+        browsers.sessions.verify(cookie).await?.ok_or(Unknown::Invalid)
     }
 
     /// What names the present password of a user in tokens.

@@ -43,6 +43,13 @@ pub enum Via {
     Certificate,
     /// A token from elsewhere.
     Outside,
+    /// A session of a browser.
+    Session,
+    /// The token of a workload.
+    Workload {
+        /// When that token ends, in seconds since 1970: nothing that is given for it lasts longer.
+        ends: u64,
+    },
 }
 
 /// What a login is good for.

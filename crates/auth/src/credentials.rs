@@ -1,14 +1,20 @@
-//! What a client shows of itself in the `Authorization` header (RFC 7617, RFC 6750).
+//! What a client shows of itself in the `Authorization` header (RFC 7617, RFC 6750), or in a cookie.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 
 use crate::caller::Password;
 
 /// The longest name and the longest password.
 const LONGEST: usize = 4096;
+
+/// What the page of the registry says of itself, as zot's does.
+pub const CLIENT: HeaderName = HeaderName::from_static("x-zot-api-client");
+const PAGE: &str = "zot-ui";
+/// The cookie of a session, as in zot.
+pub const SESSION: &str = "session";
 
 /// What a client shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub enum Credentials {
     },
     /// A token.
     Bearer(String),
+    /// The session of a browser, by its cookie.
+    Session(String),
     /// Something that is neither, or two things at once.
     Malformed,
 }
@@ -33,7 +41,7 @@ impl Credentials {
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
-        let Some(line) = lines.next() else { return Self::None };
+        let Some(line) = lines.next() else { return session(headers).map_or(Self::None, Self::Session) };
         if lines.next().is_some() {
             return Self::Malformed;
         }
@@ -45,6 +53,27 @@ impl Credentials {
             "bearer" => Self::Bearer(rest.trim().to_owned()),
             _ => Self::Malformed,
         }
+    }
+}
+
+/// The session of a request that the page of the registry makes. A page of somebody else can make a browser send the cookie, but not
+/// this header.
+fn session(headers: &HeaderMap) -> Option<String> {
+    if headers.get(CLIENT).is_none_or(|client| client != PAGE) {
+        return None;
+    }
+    cookie(headers, SESSION)
+}
+
+/// The value of a cookie (RFC 6265, 5.4), if it is there once.
+#[must_use]
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let all = lines.flat_map(|line| cookie::Cookie::split_parse(line.to_owned())).filter_map(Result::ok);
+    let mut values = all.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned());
+    match (values.next(), values.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
     }
 }
 
@@ -92,6 +121,20 @@ mod tests {
         {
             assert_eq!(read(bad), Credentials::Malformed, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_session_counts_only_from_the_page_of_the_registry() {
+        let read = |lines: &[(HeaderName, &str)]| {
+            let lines = lines.iter().map(|(name, line)| (name.clone(), HeaderValue::from_str(line).unwrap()));
+            Credentials::read(&lines.collect())
+        };
+        let (page, session) = ((CLIENT, PAGE), (COOKIE, "user=lena; session=abc"));
+        assert_eq!(read(&[page.clone(), session.clone()]), Credentials::Session("abc".to_owned()));
+        assert_eq!(read(std::slice::from_ref(&session)), Credentials::None);
+        assert_eq!(read(&[(CLIENT, "other"), session.clone()]), Credentials::None);
+        assert_eq!(read(&[page.clone(), (COOKIE, "session=a"), (COOKIE, "session=b")]), Credentials::None);
+        assert_eq!(read(&[page, session, (AUTHORIZATION, "Bearer x")]), Credentials::Bearer("x".to_owned()));
     }
 
     #[test]

@@ -198,6 +198,16 @@ impl WireError {
         Self::bad(ErrorCode::Unsupported, "the only grant_type is password")
     }
 
+    /// No login begins so.
+    pub(crate) fn login_invalid(why: String) -> Self {
+        Self::bad(ErrorCode::Unsupported, why)
+    }
+
+    /// Nobody has logged in. There is no challenge: what could be shown was shown to the provider.
+    pub(crate) fn login_refused(why: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, why)
+    }
+
     /// No API key is made so.
     pub(crate) fn api_key_invalid(why: String) -> Self {
         Self::bad(ErrorCode::Unsupported, why)

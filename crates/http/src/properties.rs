@@ -24,6 +24,8 @@ pub fn path(text: &str) {
     let Ok(route) = Route::parse(text) else { return };
     let written = write(&route);
     assert_eq!(Route::parse(&written).as_ref(), Ok(&route), "{written}");
+    // The one path that is another's second name.
+    let text = if text == "/zot/auth/token" { "/token" } else { text };
     let given = text.replacen("%3A", ":", 1).replacen("%3a", ":", 1);
     let ends_with_slash = matches!(route, Route::Base | Route::Uploads(_)) && !given.ends_with('/');
     assert_eq!(given + if ends_with_slash { "/" } else { "" }, written);
@@ -40,6 +42,9 @@ fn write(route: &Route) -> String {
         Route::Tags(name) => format!("/v2/{name}/tags/list"),
         Route::Referrers(name, digest) => format!("/v2/{name}/referrers/{digest}"),
         Route::Token => "/token".to_owned(),
+        Route::Login => "/zot/auth/login".to_owned(),
+        Route::Callback(provider) => format!("/zot/auth/callback/{provider}"),
+        Route::Logout => "/zot/auth/logout".to_owned(),
         Route::ApiKeys => "/zot/auth/apikey".to_owned(),
         Route::Live => "/livez".to_owned(),
         Route::Ready => "/readyz".to_owned(),

@@ -40,8 +40,14 @@ pub(crate) enum Route {
     Tags(RepositoryName),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(RepositoryName, Digest),
-    /// `/token`
+    /// `/token`, and `/zot/auth/token`
     Token,
+    /// `/zot/auth/login`
+    Login,
+    /// `/zot/auth/callback/<provider>`
+    Callback(String),
+    /// `/zot/auth/logout`
+    Logout,
     /// `/zot/auth/apikey`
     ApiKeys,
     /// `/livez`
@@ -75,13 +81,23 @@ impl Route {
         match path {
             "/v2/" | "/v2" => Ok(Self::Base),
             "/v2/_catalog" => Ok(Self::Catalog),
-            "/token" => Ok(Self::Token),
+            "/token" | "/zot/auth/token" => Ok(Self::Token),
+            "/zot/auth/login" => Ok(Self::Login),
+            "/zot/auth/logout" => Ok(Self::Logout),
             "/zot/auth/apikey" => Ok(Self::ApiKeys),
             LIVE => Ok(Self::Live),
             READY => Ok(Self::Ready),
             STARTED => Ok(Self::Started),
-            path => Self::parse_in_repository(path.strip_prefix("/v2/").ok_or(NoRoute::Path)?),
+            path => match path.strip_prefix("/zot/auth/callback/") {
+                Some(provider) => Self::parse_callback(provider),
+                None => Self::parse_in_repository(path.strip_prefix("/v2/").ok_or(NoRoute::Path)?),
+            },
         }
+    }
+
+    fn parse_callback(provider: &str) -> Result<Self, NoRoute> {
+        let is_plain = (1..=64).contains(&provider.len()) && provider.bytes().all(|b| b.is_ascii_alphanumeric());
+        if is_plain { Ok(Self::Callback(provider.to_owned())) } else { Err(NoRoute::Path) }
     }
 
     fn parse_in_repository(path: &str) -> Result<Self, NoRoute> {
@@ -116,6 +132,7 @@ impl Route {
             Self::Referrers(..) => "referrers",
             Self::Live | Self::Ready | Self::Started => "probe",
             Self::Token => "token",
+            Self::Login | Self::Callback(_) | Self::Logout => "login",
             Self::ApiKeys => "apikey",
             Self::Metrics => "metrics",
         }
@@ -134,6 +151,8 @@ impl Route {
             Self::Uploads(_) => "POST",
             Self::Upload(..) => "GET, PATCH, PUT, DELETE",
             Self::Token => "GET, HEAD, POST",
+            Self::Login | Self::Callback(_) => "GET",
+            Self::Logout => "POST",
             Self::ApiKeys => "GET, HEAD, POST, DELETE",
             _ => "GET, HEAD",
         }

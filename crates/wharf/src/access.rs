@@ -1,5 +1,7 @@
 //! Access control as the configuration says, put together at start: its files are read here.
 
+mod openid;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,16 +60,22 @@ pub(crate) async fn build(config: &config::Access, registry: &Registry) -> Resul
         Some(bearer) => Some(outside(bearer)?),
         None => None,
     };
-    let api_keys = config.api_keys.then(|| Keys::new(Arc::new(RegistryKeys(registry.clone()))));
+    let api_keys = config.api_keys.then(|| Keys::new(Arc::new(RegistryKeys::api_keys(registry.clone()))));
     let directory = match &config.ldap {
         Some(ldap) => Some(Arc::new(directory(ldap)?)),
         None => None,
     };
     let certificates = config.certificates.clone();
     let challenge = config.challenge;
-    let mut logins = Ways { htpasswd, directory, certificates, api_keys, outside, challenge, issuer: None };
+    let (workloads, told) = (openid::workloads(&config.workloads)?, config.told.clone());
+    let (issuer, browsers) = (None, None);
+    let mut logins =
+        Ways { htpasswd, directory, certificates, api_keys, outside, workloads, browsers, told, challenge, issuer };
     if logins.takes_passwords() && logins.outside.is_none() {
-        logins.issuer = Some(Issuer::new(&token_key(config, registry).await?, config.lifetime));
+        let key = token_key(config, registry).await?;
+        logins.issuer = Some(Issuer::new(&key, config.lifetime));
+        logins.browsers =
+            config.openid.as_ref().map(|from| openid::browsers(from, config, &key, registry)).transpose()?;
     }
     Ok(Access { policy: config.policy(), logins, realm: config.realm.clone(), fail_delay: config.fail_delay })
 }
@@ -112,6 +120,6 @@ fn session_key(path: &Path) -> Result<Vec<u8>, String> {
     if key.len() < LEAST { Err(format!("hashKey must have at least {LEAST} characters")) } else { Ok(key.into_bytes()) }
 }
 
-fn wrong(key: &'static str, path: &Path, error: impl std::fmt::Display) -> StartError {
-    StartError::Access { key, path: path.display().to_string(), error: error.to_string() }
+fn wrong(key: impl Into<String>, path: &Path, error: impl std::fmt::Display) -> StartError {
+    StartError::Access { key: key.into(), path: path.display().to_string(), error: error.to_string() }
 }

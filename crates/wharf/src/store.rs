@@ -53,7 +53,7 @@ pub(crate) enum StartError {
     #[error("{key}: {path}: {error}")]
     Access {
         /// The key that names it.
-        key: &'static str,
+        key: String,
         /// Where it is.
         path: String,
         /// What is wrong.

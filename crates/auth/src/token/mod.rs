@@ -1,9 +1,13 @@
-//! Tokens (JWT, RFC 7519): our own, and those of a token service elsewhere. A registry accepts either the one or the other.
+//! Tokens (JWT, RFC 7519): our own, and those of a token service elsewhere. A registry accepts either the one or the other. Those of
+//! workloads are in [`crate::openid`].
 
+mod keys;
 mod outside;
 mod own;
 
-pub use outside::{InvalidKey, Outside};
+pub use keys::InvalidKey;
+pub(crate) use keys::{KeySet, header};
+pub use outside::Outside;
 pub use own::{Issuer, Token};
 
 /// Why a token is not accepted.

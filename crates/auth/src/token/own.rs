@@ -4,11 +4,13 @@
 //! request, so that a changed policy counts at once. It also names the password (by a mark of its hash) or the API key that it
 //! was given for, so that it is worth nothing any more when that is gone. Every replica has the key, and none keeps anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{BadToken, LEEWAY, LONGEST};
 use crate::access::{Unknown, Ways};
@@ -53,6 +55,9 @@ pub(crate) struct Claims {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) groups: Vec<String>,
     pub(crate) access: Vec<Scope>,
+    /// Of a workload's token, for conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claims: Option<Arc<Map<String, Value>>>,
 }
 
 /// What the bearer had shown.
@@ -66,6 +71,8 @@ pub(crate) enum Proof {
     /// The id of the API key, in hexadecimal digits.
     Key(String),
     Certificate,
+    /// A workload's token, which ends in seconds since 1970.
+    Workload(u64),
 }
 
 impl Issuer {
@@ -101,9 +108,16 @@ impl Issuer {
             Some(Via::Directory) => Proof::Directory,
             Some(Via::ApiKey(id)) => Proof::Key(format!("{id:032x}")),
             Some(Via::Certificate) => Proof::Certificate,
-            Some(Via::Outside) => return Err(BadToken::Invalid),
+            Some(Via::Workload { ends }) => Proof::Workload(*ends),
+            Some(Via::Outside | Via::Session) => return Err(BadToken::Invalid),
         };
-        let (issued, lifetime) = (secret::now(), self.lifetime.as_secs());
+        let issued = secret::now();
+        let lifetime = match via {
+            Proof::Workload(ends) => self.lifetime.as_secs().min(ends.saturating_sub(issued)),
+            _ => self.lifetime.as_secs(),
+        };
+        let claims = caller.user.as_ref().filter(|_| matches!(via, Proof::Workload(_)));
+        let claims = claims.and_then(|user| user.claims.clone());
         let claims = Claims {
             iss: NAME.to_owned(),
             aud: NAME.to_owned(),
@@ -113,10 +127,19 @@ impl Issuer {
             via,
             groups: caller.user.as_ref().map(|user| user.groups.clone()).unwrap_or_default(),
             access,
+            claims,
         };
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::HS256) };
         let text = encode(&header, &claims, &self.encoding).map_err(BadToken::from)?;
+        if text.len() > LONGEST {
+            return Err(BadToken::Invalid);
+        }
         Ok(Token { text, lifetime, issued })
+    }
+
+    /// Whether a token says that it is one of ours.
+    pub(crate) fn has_made(&self, token: &str) -> bool {
+        token.len() <= LONGEST && decode_header(token).is_ok_and(|header| header.kid.as_deref() == Some(&self.key_id))
     }
 
     /// Looks at a token. Whether what it was given for still stands is the caller's to ask.
@@ -136,7 +159,7 @@ impl Issuer {
 impl Claims {
     /// The bearer, if what the token was given for still stands.
     pub(crate) async fn lookup(self, ways: &Ways) -> Result<Caller, Unknown> {
-        let Self { sub, via, groups, access, .. } = self;
+        let Self { sub, via, groups, access, claims, .. } = self;
         let known = |via| Some(Caller::user(&sub, groups.clone(), via));
         let caller = match via {
             Proof::Nothing => Some(Caller::default()),
@@ -144,12 +167,18 @@ impl Claims {
             Proof::Password(_) => None,
             Proof::Directory => known(Via::Directory),
             Proof::Certificate => known(Via::Certificate),
+            // Where workloads are no way to log in any more, what was given to them is worth nothing either.
+            Proof::Workload(ends) if ways.workloads.is_some() => known(Via::Workload { ends }),
+            Proof::Workload(_) => None,
             Proof::Key(id) => match u128::from_str_radix(&id, 16) {
                 Ok(id) => ways.by_key_id(&sub, id).await?,
                 Err(_) => None,
             },
         };
         let mut caller = caller.ok_or(Unknown::Invalid)?;
+        if let Some(user) = &mut caller.user {
+            user.claims = claims;
+        }
         caller.limit = caller.limit.and_scopes(access);
         Ok(caller)
     }

@@ -8,7 +8,7 @@ pub(crate) mod request_id;
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::{CONNECTION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
@@ -81,7 +81,12 @@ async fn ask(
             if refusal.is_about_access() && access::shows_something(parts) {
                 tokio::time::sleep(access.fail_delay).await;
             }
-            refusal.into_response()
+            let mut response = refusal.into_response();
+            // A browser would ask its user for a password before the page can.
+            if parts.headers.contains_key(wharf_auth::CLIENT) {
+                response.headers_mut().remove(WWW_AUTHENTICATE);
+            }
+            response
         }
     }
 }
@@ -97,8 +102,16 @@ async fn known(
     body: &mut RequestBody,
 ) -> Answer {
     let caller = match &route {
-        // The token service looks for itself, and probes are for everybody.
-        Ok(Route::Token | Route::Live | Route::Ready | Route::Started) => Caller::default(),
+        // The token service and logins look for themselves, and probes are for everybody.
+        Ok(
+            Route::Token
+            | Route::Login
+            | Route::Callback(_)
+            | Route::Logout
+            | Route::Live
+            | Route::Ready
+            | Route::Started,
+        ) => Caller::default(),
         route => {
             let credentials = Credentials::read(&parts.headers);
             access::identify(access, &credentials, parts, base, route.as_ref().ok()).await?

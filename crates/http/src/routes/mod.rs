@@ -5,6 +5,7 @@ mod base;
 mod blobs;
 mod catalog;
 pub(crate) mod health;
+mod login;
 mod manifests;
 mod metrics;
 mod page;
@@ -55,6 +56,9 @@ pub(crate) async fn dispatch(route: Result<Route, NoRoute>, request: Request<'_>
         Route::Referrers(name, digest) => referrers::get(request, name, digest).await,
         Route::Token => token::answer(request).await,
         Route::ApiKeys => apikeys::answer(request).await,
+        Route::Login => login::depart(request).await,
+        Route::Callback(provider) => login::arrive(request, provider).await,
+        Route::Logout => login::leave(request).await,
         Route::Live | Route::Started => Ok(health::alive()),
         Route::Ready => Ok(health::ready(request.app).await),
         Route::Metrics => Ok(metrics::get(request.app)),

@@ -1,4 +1,4 @@
-//! `/token`: the token service (Docker's token protocol, by GET with a password in the header, or by POST as OAuth 2 has it).
+//! `/token`, and `/zot/auth/token` as in zot: the token service (Docker's token protocol, by GET with a password in the header, or by POST as OAuth 2 has it).
 
 use std::borrow::Cow;
 
@@ -47,7 +47,7 @@ pub(crate) async fn answer(request: Request<'_>) -> Answer {
     };
     let caller = match credentials {
         // A token that could be had for a token would never end.
-        Credentials::Bearer(_) => return Err(wrong(&request)),
+        Credentials::Bearer(_) | Credentials::Session(_) => return Err(wrong(&request)),
         credentials => identify(&request, &credentials).await?,
     };
     if caller.user.is_none() && !access.policy.knows_anonymous() {
@@ -75,6 +75,7 @@ async fn identify(request: &Request<'_>, credentials: &Credentials) -> Result<Ca
     use wharf_auth::Unknown;
     request.visit.access.identify(credentials, request.visit.certificate).await.map_err(|why| match why {
         Unknown::Invalid | Unknown::Expired => wrong(request),
+        Unknown::Refused(why) => WireError::unauthorized(why, access::basic_challenge(request.visit.access)),
         Unknown::Busy(_) => WireError::too_many_logins(),
         Unknown::Down(why) => {
             tracing::error!(error = %why, "a login cannot be checked");

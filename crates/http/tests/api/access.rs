@@ -67,7 +67,7 @@ impl Guarded {
         let server = Server::with(HttpOptions { access: gate.clone(), ..options }).await;
         let logins = Ways {
             htpasswd: Some(Arc::new(Htpasswd::open(&users).unwrap())),
-            api_keys: Some(Keys::new(Arc::new(RegistryKeys(server.registry.clone())))),
+            api_keys: Some(Keys::new(Arc::new(RegistryKeys::api_keys(server.registry.clone())))),
             issuer: Some(Issuer::new(b"shared", Duration::from_secs(300))),
             challenge,
             ..Ways::default()

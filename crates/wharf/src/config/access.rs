@@ -10,6 +10,7 @@ use wharf_auth::ldap::DirectorySettings;
 use wharf_auth::policy::{Logins, Policy, Rules};
 
 use super::findings::Weight;
+use super::openid::{OpenId, Workload};
 use super::section::Source;
 
 /// What a challenge calls the registry, as in zot.
@@ -33,7 +34,15 @@ pub(crate) struct Access {
     pub(crate) certificates: Option<Identity>,
     /// `bearer`.
     pub(crate) bearer: Option<Bearer>,
-    /// `apikey`.
+    /// `bearer.oidc`.
+    pub(crate) workloads: Vec<Workload>,
+    /// `bearer.realm` and `bearer.service` beside it, without a key of a token service.
+    pub(crate) told: Option<(String, String)>,
+    /// `openid`.
+    pub(crate) openid: Option<OpenId>,
+    /// `secureSession`.
+    pub(crate) secure_session: Option<bool>,
+    /// `apikey`, which comes with `openid`.
     pub(crate) api_keys: bool,
     /// `token.challenge`.
     pub(crate) challenge: ChallengeKind,
@@ -84,7 +93,9 @@ impl Access {
         let bearer = Bearer::read(source);
         let ldap = Ldap::read(source);
         let certificates = certificates(source);
-        let api_keys = source.switch("http.auth.apikey").unwrap_or(false);
+        let workloads = Workload::read(source);
+        let openid = OpenId::read(source);
+        let api_keys = source.switch("http.auth.apikey").unwrap_or(false) || openid.is_some();
         let elsewhere = ["ldap", "openid", "bearer.oidc", "bearer.awsSecretsManager"];
         let elsewhere = elsewhere.iter().any(|way| source.is_on(&format!("http.auth.{way}")));
         let logins = Logins {
@@ -100,7 +111,11 @@ impl Access {
             htpasswd,
             ldap,
             certificates,
+            told: told(source, bearer.is_none() && !workloads.is_empty()),
             bearer,
+            workloads,
+            openid,
+            secure_session: source.switch("http.auth.secureSession"),
             api_keys,
             challenge: match source.text("http.auth.token.challenge") {
                 Some("token") => ChallengeKind::Token,
@@ -126,7 +141,11 @@ impl Access {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let bearer = self.bearer.as_ref().map(|bearer| bearer.cert.clone());
         let ldap = self.ldap.iter().flat_map(|ldap| ldap.credentials.iter().chain(&ldap.cacert)).cloned();
-        bearer.into_iter().chain(ldap).chain(self.session_keys.clone()).collect()
+        let workloads = self.workloads.iter().flat_map(|workload| workload.authorities.clone());
+        let providers = self.openid.iter().flat_map(|openid| &openid.providers);
+        let providers = providers.flat_map(|provider| provider.credentials.iter().chain(&provider.key)).cloned();
+        let others = workloads.chain(providers).chain(self.session_keys.clone());
+        bearer.into_iter().chain(ldap).chain(others).collect()
     }
 
     /// Whether anybody who reaches the port may do everything.
@@ -141,6 +160,8 @@ impl Access {
             self.htpasswd.is_some().then_some("htpasswd"),
             self.ldap.is_some().then_some("LDAP"),
             self.certificates.is_some().then_some("certificates"),
+            (!self.workloads.is_empty()).then_some("workload identity"),
+            self.openid.is_some().then_some("OpenID Connect"),
             self.api_keys.then_some("API keys"),
         ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
@@ -162,6 +183,12 @@ impl Bearer {
         let cert = source.required("http.auth.bearer.cert", "the file with the keys of the token service");
         Some(Self { realm: realm?.to_owned(), service: service?.to_owned(), cert: cert?.into() })
     }
+}
+
+/// The token service that clients are told of, where there are only tokens of workloads.
+fn told(source: &Source<'_>, is_wanted: bool) -> Option<(String, String)> {
+    let realm = source.text("http.auth.bearer.realm").filter(|_| is_wanted)?;
+    Some((realm.to_owned(), source.text("http.auth.bearer.service").unwrap_or_default().to_owned()))
 }
 
 impl Ldap {

@@ -1,10 +1,10 @@
 //! Keys of `http.auth` and `http.accessControl`.
 
 use super::Kind::{Block, Blocks, Bool, Duration, Free, Int, List, OneOf, Path, Secret, Text, Url};
-use super::{Key, guard, inner, later, used};
+use super::{Key, guard, inner, later, unneeded, used};
 
 const LOGIN: &str = "authentication of this kind";
-const SESSION: &str = "there are no browser sessions";
+const SESSION: &str = "sessions are cookies, and what ends them is in the store itself: they are good on all replicas";
 
 pub(super) const KEYS: &[Key] = &[
     used("http.auth.failDelay", Int),
@@ -31,8 +31,8 @@ pub(super) const KEYS: &[Key] = &[
     inner("http.auth.bearer.awsSecretsManager.region", Text),
     inner("http.auth.bearer.awsSecretsManager.secretName", Text),
     inner("http.auth.bearer.awsSecretsManager.refreshInterval", Duration),
-    guard("http.auth.bearer.oidc", Blocks, LOGIN),
-    inner("http.auth.bearer.oidc[].issuer", Text),
+    used("http.auth.bearer.oidc", Blocks),
+    inner("http.auth.bearer.oidc[].issuer", Url),
     inner("http.auth.bearer.oidc[].audiences", List),
     inner("http.auth.bearer.oidc[].claimMapping.variables", Blocks),
     inner("http.auth.bearer.oidc[].claimMapping.variables[].name", Text),
@@ -49,13 +49,13 @@ pub(super) const KEYS: &[Key] = &[
     inner("http.auth.bearer.upstreamTokenEndpoint.realm", Url),
     inner("http.auth.bearer.upstreamTokenEndpoint.service", Text),
     inner("http.auth.bearer.upstreamTokenEndpoint.allowInsecureHttp", Bool),
-    guard("http.auth.openid", Block, LOGIN),
+    used("http.auth.openid", Block),
     inner("http.auth.openid.callbackAllowOrigins", List),
     inner("http.auth.openid.providers.<provider>.name", Text),
     inner("http.auth.openid.providers.<provider>.clientid", Text),
     inner("http.auth.openid.providers.<provider>.clientsecret", Secret),
     inner("http.auth.openid.providers.<provider>.credentialsFile", Path),
-    inner("http.auth.openid.providers.<provider>.issuer", Text),
+    inner("http.auth.openid.providers.<provider>.issuer", Url),
     inner("http.auth.openid.providers.<provider>.scopes", List),
     inner("http.auth.openid.providers.<provider>.keypath", Path),
     inner("http.auth.openid.providers.<provider>.authurl", Text),
@@ -72,8 +72,8 @@ pub(super) const KEYS: &[Key] = &[
     used("http.auth.token.challenge", OneOf(&["auto", "token", "password"])),
     used("http.auth.token.lifetime", Duration),
     used("http.auth.sessionKeysFile", Path),
-    later("http.auth.sessionDriver", Free, SESSION),
-    later("http.auth.secureSession", Bool, SESSION),
+    unneeded("http.auth.sessionDriver", Free, SESSION),
+    used("http.auth.secureSession", Bool),
     used("http.accessControl", Block),
     inner("http.accessControl.repositories.<glob>.policies", Blocks),
     inner("http.accessControl.repositories.<glob>.policies[].users", List),
