@@ -19,6 +19,7 @@ pub mod lab;
 pub mod patient;
 pub mod ports;
 pub mod process;
+pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod registry;
