@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LINK, LOCATIO
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::authority::Authority;
 use crate::content::{self, Content};
 
 /// How long a request may take: the largest blobs of the full-size tests pass a slow disk.
@@ -19,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(1800);
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    scheme: &'static str,
     addresses: Arc<[String]>,
     next: Arc<AtomicUsize>,
 }
@@ -42,13 +44,25 @@ impl Client {
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()
             .unwrap_or_else(|error| panic!("HTTP client: {error}"));
-        Self { http, addresses: addresses.into_iter().collect(), next: Arc::default() }
+        Self { http, scheme: "http", addresses: addresses.into_iter().collect(), next: Arc::default() }
+    }
+
+    /// A client of these by TLS, which trusts one authority and may show a certificate (with its key behind it, PEM).
+    #[must_use]
+    pub fn by_tls(addresses: impl IntoIterator<Item = String>, trusts: &Authority, shows: Option<&str>) -> Self {
+        let mut builder = trusts.builder().timeout(LIMIT);
+        if let Some(pem) = shows {
+            let identity = reqwest::Identity::from_pem(pem.as_bytes());
+            builder = builder.identity(identity.unwrap_or_else(|error| panic!("a certificate: {error}")));
+        }
+        let http = builder.build().unwrap_or_else(|error| panic!("HTTP client: {error}"));
+        Self { http, scheme: "https", addresses: addresses.into_iter().collect(), next: Arc::default() }
     }
 
     /// A request to the next address. `path` begins with `/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len();
-        self.http.request(method, format!("http://{}{path}", self.addresses[index]))
+        self.http.request(method, format!("{}://{}{path}", self.scheme, self.addresses[index]))
     }
 
     /// Begins an upload session.

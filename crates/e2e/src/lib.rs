@@ -7,6 +7,7 @@
 //! A harness has nobody to hand an error to, so that its functions panic, with all that is known about the failure.
 //! Nothing here waits for a fixed time: each wait polls a condition and has a bound.
 
+pub mod authority;
 pub mod balancer;
 pub mod bucket;
 pub mod client;

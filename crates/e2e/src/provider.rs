@@ -155,6 +155,18 @@ impl Browser {
     }
 }
 
+/// A browser that has logged in: it began at one replica and came back to another (`http://host:port`), both of one site.
+pub async fn log_in(provider: &Provider, site: &str, begin: &str, end: &str, user: &str) -> Browser {
+    let mut browser = Browser::default();
+    let answer = browser.ask(Method::GET, site, &format!("{begin}/zot/auth/login?provider=oidc"), None).await;
+    let page = location(&answer).unwrap_or_else(|| panic!("no login: {}", answer.status()));
+    let back = browser.log_in(provider, &page, user).await;
+    let back = back.strip_prefix(site).unwrap_or_else(|| panic!("sent to {back}"));
+    let answer = browser.ask(Method::GET, site, &format!("{end}{back}"), None).await;
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
+    browser
+}
+
 /// Where an answer sends a browser.
 #[must_use]
 pub fn location(answer: &Response) -> Option<String> {

@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use wharf_e2e::authority::Authority;
 use wharf_e2e::directory::{self, Directory};
 use wharf_e2e::engines::Docker;
 use wharf_e2e::image::{Image, MANIFEST, small_manifest};
+use wharf_e2e::provider::{self, AUDIENCE, CLIENT, CLIENT_SECRET, Provider};
 use wharf_e2e::registry::Cluster;
 use wharf_e2e::replica::merge;
-use wharf_e2e::{Client, Lab, content, raw, say, tools, wait};
+use wharf_e2e::{Client, Lab, Replica, Seaweed, Storage, content, raw, say, tools, wait};
 
+/// How browsers and the provider see the registry.
+const SITE: &str = "https://registry.example";
 /// Of every user, here and in the directory. No log may ever show it.
 const PASSWORD: &str = "correct-horse-42";
 /// Its hash by bcrypt at cost 6.
@@ -67,6 +71,8 @@ enum Login {
     Nothing,
     Password(String, String),
     Token(String),
+    /// The cookie of a browser.
+    Session(String),
 }
 
 impl Login {
@@ -79,6 +85,9 @@ impl Login {
             Self::Nothing => request,
             Self::Password(user, password) => request.basic_auth(user, Some(password)),
             Self::Token(token) => request.bearer_auth(token),
+            Self::Session(cookie) => {
+                request.header("x-zot-api-client", "zot-ui").header("cookie", format!("session={cookie}"))
+            }
         }
     }
 
@@ -122,8 +131,8 @@ async fn json_of(request: RequestBuilder) -> Value {
 }
 
 /// Panics if a secret of this test is in a log of a replica.
-fn no_secret_in_logs(cluster: &Cluster, secrets: &[&str]) {
-    for replica in &cluster.replicas {
+fn no_secret_in_logs(replicas: &[Replica], secrets: &[&str]) {
+    for replica in replicas {
         let log = replica.log();
         for secret in [PASSWORD, WRONG, HASH, directory::SEARCHER_PASSWORD].iter().chain(secrets) {
             assert!(!log.contains(secret), "a secret is in a log");
@@ -131,100 +140,159 @@ fn no_secret_in_logs(cluster: &Cluster, secrets: &[&str]) {
     }
 }
 
+/// One login, and what it is good for.
+struct Row {
+    who: &'static str,
+    login: Login,
+    /// Whether it may read `team/app`, `secret/app` and `public/app`.
+    reads: [bool; 3],
+    /// Whether it may push a new tag into `team/**`.
+    pushes: bool,
+    /// Whether it may delete there.
+    deletes: bool,
+}
+
+const READER: [bool; 3] = [true, false, true];
+const NAMES: [&str; 3] = ["team/app", "secret/app", "public/app"];
+
+impl Row {
+    fn new(who: &'static str, login: Login, reads: [bool; 3], [pushes, deletes]: [bool; 2]) -> Self {
+        Self { who, login, reads, pushes, deletes }
+    }
+
+    /// What a refusal is: somebody is known, or nobody.
+    fn no(&self) -> u16 {
+        if self.who.starts_with("nobody") { 401 } else { 403 }
+    }
+
+    /// Asks for everything, three times, so that each replica is asked for each thing.
+    async fn check(&self, client: &Client) {
+        let who = self.who;
+        for turn in 0..3 {
+            for (name, may) in NAMES.into_iter().zip(self.reads) {
+                self.pulls(client, name, if may { 200 } else { self.no() }).await;
+            }
+            let catalog = json_of(self.login.on(client.request(Method::GET, "/v2/_catalog"))).await;
+            let seen: Vec<_> = catalog["repositories"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            for (name, may) in NAMES.into_iter().zip(self.reads) {
+                assert_eq!(seen.contains(&name), may, "{who} sees {seen:?}");
+            }
+            let mark = format!("{}-{turn}", who.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+            assert_eq!(self.login.push(client, "secret/app", "v2", &mark).await, self.no(), "{who} pushes");
+            match self.pushes {
+                true => self.pushes(client, &mark).await,
+                false => self.pushes_nothing(client, &mark).await,
+            }
+        }
+        say!("{who}: as it should be");
+    }
+
+    async fn pulls(&self, client: &Client, name: &str, expected: u16) {
+        let (blob, subject) = (content::digest(b"{}"), content::digest(&small_manifest("team/app")));
+        for path in [
+            format!("/v2/{name}/manifests/v1"),
+            format!("/v2/{name}/blobs/{blob}"),
+            format!("/v2/{name}/tags/list"),
+            format!("/v2/{name}/referrers/{subject}"),
+        ] {
+            for method in [Method::GET, Method::HEAD] {
+                let status = self.login.ask(client, method.clone(), &path).await;
+                assert_eq!(status, expected, "{} {method} {path}", self.who);
+            }
+        }
+    }
+
+    async fn pushes(&self, client: &Client, mark: &str) {
+        let (who, login, blob) = (self.who, &self.login, content::digest(b"{}"));
+        assert_eq!(login.push(client, "team/new", mark, mark).await, 201, "{who} pushes");
+        // What is there does not move.
+        assert_eq!(login.push(client, "team/app", "v1", mark).await, 403, "{who} moves a tag");
+        let mount = |from: &str| format!("/v2/team/new/blobs/uploads/?mount={blob}&from={from}");
+        let hidden = login.ask(client, Method::POST, &mount("secret/app")).await;
+        let none = login.ask(client, Method::POST, &mount("secret/none")).await;
+        assert_eq!((hidden, none), (StatusCode::ACCEPTED, StatusCode::ACCEPTED), "{who} mounts");
+        assert_eq!(login.ask(client, Method::POST, &mount("team/app")).await, 201, "{who} mounts");
+        let expected = if self.deletes { 202 } else { self.no() };
+        let path = format!("/v2/team/new/manifests/{mark}");
+        assert_eq!(login.ask(client, Method::DELETE, &path).await, expected, "{who} deletes");
+    }
+
+    async fn pushes_nothing(&self, client: &Client, mark: &str) {
+        let (who, login, no, blob) = (self.who, &self.login, self.no(), content::digest(b"{}"));
+        assert_eq!(login.push(client, "team/new", mark, mark).await, no, "{who} pushes");
+        let path = format!("/v2/team/new/blobs/uploads/?mount={blob}&from=public/app");
+        assert_eq!(login.ask(client, Method::POST, &path).await, no, "{who} mounts");
+        for path in ["/v2/team/app/manifests/v1", &format!("/v2/team/app/blobs/{blob}")] {
+            assert_eq!(login.ask(client, Method::DELETE, path).await, no, "{who} deletes {path}");
+        }
+    }
+}
+
+/// Puts an image where each row looks.
+async fn fill(client: &Client, admin: &Login) {
+    for name in NAMES {
+        assert_eq!(admin.push(client, name, "v1", name).await, 201, "{name}");
+    }
+}
+
+/// Of everything that a row asks for.
+fn scopes() -> Vec<String> {
+    let names = ["team/app", "team/new", "secret/app", "public/app"];
+    let mut all: Vec<_> = names.iter().map(|name| format!("repository:{name}:pull,push,delete")).collect();
+    all.push("registry:catalog:*".to_owned());
+    all
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_matrix() {
     let lab = Lab::new("auth-matrix");
     let people = [("lena", PASSWORD, "ops"), ("lars", PASSWORD, "sales"), ("gone", PASSWORD, "left")];
     let mut directory = Directory::start(&lab, &people).await;
-    let secret = json!({ "bindDN": directory::SEARCHER, "bindPassword": directory::SEARCHER_PASSWORD });
+    let provider =
+        Provider::start(&lab, &format!("{SITE}/zot/auth/callback/oidc"), &[("olga", "ops"), ("olaf", "sales")]).await;
     let mut config = access(&lab);
-    config["http"]["auth"]["ldap"] = json!({
-        // Nothing listens at the first address.
-        "address": "127.0.0.2,localhost", "port": directory.port(), "insecure": true, "startTLS": true,
-        "cacert": directory.authority, "credentialsFile": lab.file("ldap.json", &secret.to_string()),
-        "baseDN": directory::BASE, "subtreeSearch": true, "userAttribute": "uid",
-        "userFilter": "(!(departmentNumber=left))", "userGroupAttribute": "departmentNumber",
-    });
+    merge(&mut config, &elsewhere(&lab, &directory, &provider));
     let cluster = Cluster::configured(&lab, 3, &config).await;
     let client = cluster.alternating();
-    let admin = Login::password("admin");
-    for name in ["team/app", "secret/app", "public/app"] {
-        assert_eq!(admin.push(&client, name, "v1", name).await, 201, "{name}");
-    }
-    let scopes =
-        ["team/app", "team/new", "secret/app", "public/app"].map(|name| format!("repository:{name}:pull,push,delete"));
-    let mut all: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    all.push("registry:catalog:*");
+    fill(&client, &Login::password("admin")).await;
+    let scopes = scopes();
+    let all: Vec<&str> = scopes.iter().map(String::as_str).collect();
 
     let (reader_key, _) = Login::password("reader").api_key(&client, &json!({ "label": "all" })).await;
     let team = json!({ "label": "team", "scopes": ["team/**"] });
     let (team_key, _) = Login::password("reader").api_key(&client, &team).await;
     let (lena_key, _) = Login::password("lena").api_key(&client, &json!({ "label": "of the directory" })).await;
-    let reads = [("team/app", true), ("secret/app", false), ("public/app", true)];
-    let only_public = [("team/app", false), ("secret/app", false), ("public/app", true)];
-    let only_team = [("team/app", true), ("secret/app", false), ("public/app", false)];
-    // What each login may read, whether it may push a new tag into team/**, and whether it may delete there.
-    let mut logins = vec![
-        ("nobody", Login::Nothing, only_public, false, false, 401),
-        ("nobody's token", Login::Nothing.token(&client, &all).await, only_public, false, false, 401),
-        ("htpasswd reader", Login::password("reader"), reads, false, false, 403),
-        ("htpasswd writer", Login::password("writer"), reads, true, false, 403),
-        ("LDAP ops", Login::password("lena"), reads, true, true, 403),
-        ("LDAP sales", Login::password("lars"), reads, false, false, 403),
-        ("API key", reader_key.clone(), reads, false, false, 403),
-        ("API key of team/**", team_key.clone(), only_team, false, false, 403),
-        ("API key of a user of the directory", lena_key.clone(), reads, true, true, 403),
+    let session = async |user: &str| {
+        let at = |replica: usize| format!("http://{}", cluster.replicas[replica].address());
+        let browser = provider::log_in(&provider, SITE, &at(0), &at(1), user).await;
+        Login::Session(browser.cookie(SITE, "session").unwrap().to_owned())
+    };
+    let job = provider.job_token(AUDIENCE).await;
+    let job_password = Login::Password("any".to_owned(), job.clone());
+    let (only_public, only_team) = ([false, false, true], [true, false, false]);
+    let password = Login::password;
+    let (writer, lena) = (password("writer"), password("lena"));
+    let rows = [
+        Row::new("nobody", Login::Nothing, only_public, [false, false]),
+        Row::new("nobody's token", Login::Nothing.token(&client, &all).await, only_public, [false, false]),
+        Row::new("htpasswd reader", password("reader"), READER, [false, false]),
+        Row::new("htpasswd writer", writer.clone(), READER, [true, false]),
+        Row::new("LDAP ops", lena.clone(), READER, [true, true]),
+        Row::new("LDAP sales", password("lars"), READER, [false, false]),
+        Row::new("API key", reader_key.clone(), READER, [false, false]),
+        Row::new("API key of team/**", team_key, only_team, [false, false]),
+        Row::new("API key of a user of the directory", lena_key.clone(), READER, [true, true]),
+        Row::new("token of htpasswd writer", writer.token(&client, &all).await, READER, [true, false]),
+        Row::new("token of LDAP ops", lena.token(&client, &all).await, READER, [true, true]),
+        Row::new("token of an API key", lena_key.token(&client, &all).await, READER, [true, true]),
+        Row::new("session ops", session("olga").await, READER, [true, true]),
+        Row::new("session sales", session("olaf").await, READER, [false, false]),
+        Row::new("workload", Login::Token(job.clone()), READER, [true, true]),
+        Row::new("workload as a password", job_password.clone(), READER, [true, true]),
+        Row::new("token of a workload", job_password.token(&client, &all).await, READER, [true, true]),
     ];
-    for (name, of) in
-        [("token of htpasswd writer", Login::password("writer")), ("token of LDAP ops", Login::password("lena"))]
-    {
-        let deletes = name.contains("LDAP");
-        logins.push((name, of.token(&client, &all).await, reads, true, deletes, 403));
-    }
-    logins.push(("token of an API key", lena_key.token(&client, &all).await, reads, true, true, 403));
-
-    let blob = content::digest(b"{}");
-    for (row, (who, login, reads, pushes, deletes, no)) in logins.iter().enumerate() {
-        // Three times, so that each replica is asked for each thing.
-        for turn in 0..3 {
-            let subject = content::digest(&small_manifest("team/app"));
-            for (name, may) in reads {
-                for path in [
-                    format!("/v2/{name}/manifests/v1"),
-                    format!("/v2/{name}/blobs/{blob}"),
-                    format!("/v2/{name}/tags/list"),
-                    format!("/v2/{name}/referrers/{subject}"),
-                ] {
-                    let expected = if *may { 200 } else { *no };
-                    assert_eq!(login.ask(&client, Method::GET, &path).await, expected, "{who} GET {path}");
-                    assert_eq!(login.ask(&client, Method::HEAD, &path).await, expected, "{who} HEAD {path}");
-                }
-            }
-            let catalog = json_of(login.on(client.request(Method::GET, "/v2/_catalog"))).await;
-            let seen: Vec<_> = catalog["repositories"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-            for (name, may) in reads {
-                assert_eq!(seen.contains(name), *may, "{who} sees {seen:?}");
-            }
-            let mark = format!("new-{row}-{turn}");
-            let expected = if *pushes { 201 } else { *no };
-            assert_eq!(login.push(&client, "team/new", &mark, &mark).await, expected, "{who} pushes");
-            assert_eq!(login.push(&client, "secret/app", "v2", &mark).await, *no, "{who} pushes");
-            if *pushes {
-                // What is there does not move.
-                assert_eq!(login.push(&client, "team/app", "v1", &mark).await, 403, "{who} moves a tag");
-                let mount = |from: &str| format!("/v2/team/new/blobs/uploads/?mount={blob}&from={from}");
-                let hidden = login.ask(&client, Method::POST, &mount("secret/app")).await;
-                let none = login.ask(&client, Method::POST, &mount("secret/none")).await;
-                assert_eq!((hidden, none), (StatusCode::ACCEPTED, StatusCode::ACCEPTED), "{who} mounts");
-                assert_eq!(login.ask(&client, Method::POST, &mount("team/app")).await, 201, "{who} mounts");
-                let expected = if *deletes { 202 } else { *no };
-                let path = format!("/v2/team/new/manifests/{mark}");
-                assert_eq!(login.ask(&client, Method::DELETE, &path).await, expected, "{who} deletes");
-            } else {
-                assert_eq!(login.ask(&client, Method::DELETE, "/v2/team/app/manifests/v1").await, *no, "{who} deletes");
-            }
-        }
-        say!("{who}: as it should be");
+    for row in &rows {
+        row.check(&client).await;
     }
     for (user, password) in [
         ("reader", WRONG),
@@ -247,7 +315,150 @@ async fn the_matrix() {
     assert_eq!(stranger.ask(&client, Method::GET, "/v2/public/app/tags/list").await, 503);
     assert_eq!(Login::password("reader").ask(&client, Method::GET, "/v2/team/app/tags/list").await, 200);
     let Login::Password(_, key) = &reader_key else { panic!("a key") };
-    no_secret_in_logs(&cluster, &[key]);
+    no_secret_in_logs(&cluster.replicas, &[key, &job, CLIENT_SECRET]);
+}
+
+/// Logins that somebody else knows: a directory, and a provider for people and for jobs.
+fn elsewhere(lab: &Lab, directory: &Directory, provider: &Provider) -> Value {
+    let secret = json!({ "bindDN": directory::SEARCHER, "bindPassword": directory::SEARCHER_PASSWORD });
+    let issuer = provider.issuer();
+    json!({ "http": { "externalUrl": SITE, "auth": {
+        "ldap": {
+            // Nothing listens at the first address.
+            "address": "127.0.0.2,localhost", "port": directory.port(), "insecure": true, "startTLS": true,
+            "cacert": directory.authority, "credentialsFile": lab.file("ldap.json", &secret.to_string()),
+            "baseDN": directory::BASE, "subtreeSearch": true, "userAttribute": "uid",
+            "userFilter": "(!(departmentNumber=left))", "userGroupAttribute": "departmentNumber",
+        },
+        "openid": { "providers": { "oidc": {
+            "issuer": issuer, "clientid": CLIENT, "clientsecret": CLIENT_SECRET, "scopes": ["email", "groups"],
+        } } },
+        "bearer": { "oidc": [{
+            "issuer": issuer, "audiences": [AUDIENCE],
+            "claimMapping": { "username": "claims.repository", "groups": "['ops']" },
+        }] },
+    } } })
+}
+
+/// Certificates of clients are shown by TLS, which each replica speaks itself here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_matrix_by_certificates() {
+    let lab = Lab::new("auth-certificates");
+    let (servers, people, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let (certificate, key) = servers.leaf("server");
+    let mut config = access(&lab);
+    config["http"]["tls"] = json!({
+        "cert": lab.file("server.pem", &certificate), "key": lab.file("server.key", &key),
+        "cacert": lab.file("people.pem", &people.pem),
+    });
+    let store = Seaweed::start(&lab).await;
+    let storage = Storage::S3(store.bucket_at(&store.address()));
+    let mut replicas = Vec::new();
+    for index in 0..3 {
+        replicas.push(Replica::configured(&lab, &format!("wharf-{index}"), &storage, &config).await);
+    }
+    let addresses: Vec<String> = replicas.iter().map(Replica::address).collect();
+    let client = |authority: &Authority, name: Option<&str>| {
+        let identity = name.map(|name| {
+            let (certificate, key) = authority.leaf(name);
+            certificate + &key
+        });
+        Client::by_tls(addresses.iter().cloned(), &servers, identity.as_deref())
+    };
+    let bare = client(&people, None);
+    let (admin, writer) = (client(&people, Some("admin")), client(&people, Some("writer")));
+    fill(&admin, &Login::Nothing).await;
+    let scopes = scopes();
+    let all: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let token = Login::Nothing.token(&writer, &all).await;
+    let only_public = [false, false, true];
+    for (client, row) in [
+        (&bare, Row::new("nobody", Login::Nothing, only_public, [false, false])),
+        (&writer, Row::new("certificate of a writer", Login::Nothing, READER, [true, false])),
+        (
+            &client(&people, Some("unlisted")),
+            Row::new("certificate of a reader", Login::Nothing, READER, [false, false]),
+        ),
+        (&bare, Row::new("token of a certificate", token, READER, [true, false])),
+        (&writer, Row::new("password beside a certificate", Login::password("reader"), READER, [false, false])),
+    ] {
+        row.check(client).await;
+    }
+    // What another authority vouches for ends the handshake.
+    let stranger = client(&strangers, Some("admin")).request(Method::GET, "/v2/secret/app/tags/list").send().await;
+    assert!(stranger.is_err(), "{stranger:?}");
+    no_secret_in_logs(&replicas, &[]);
+}
+
+/// Tokens of a token service elsewhere, which are then the only login.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_matrix_by_tokens_from_elsewhere() {
+    let lab = Lab::new("auth-elsewhere");
+    let (private, public) = (lab.path().join("service.key"), lab.path().join("service.pem"));
+    let openssl = |arguments: &[&str]| tools::run(Command::new(tools::find("openssl")).args(arguments));
+    openssl(&["genpkey", "-algorithm", "RSA", "-out", private.to_str().unwrap()]);
+    openssl(&["pkey", "-in", private.to_str().unwrap(), "-pubout", "-out", public.to_str().unwrap()]);
+    let mut config = access(&lab);
+    config["http"]["auth"] =
+        json!({ "bearer": { "realm": "https://auth.example/token", "service": "registry.example", "cert": public } });
+    let cluster = Cluster::configured(&lab, 3, &config).await;
+    let client = cluster.alternating();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token = |user: &str, audience: &str, ends: u64, access: &[(&str, &str, &[&str])]| {
+        let access: Vec<_> = access
+            .iter()
+            .map(|(kind, name, actions)| json!({ "type": kind, "name": name, "actions": actions }))
+            .collect();
+        let claims = json!({ "iss": "auth", "sub": user, "aud": audience, "exp": ends, "access": access });
+        Login::Token(signed(&lab, &private, &claims))
+    };
+    let every = ["pull", "push", "delete"];
+    let mut all: Vec<(&str, &str, &[&str])> =
+        ["team/app", "team/new", "secret/app", "public/app"].map(|name| ("repository", name, &every[..])).to_vec();
+    all.push(("registry", "catalog", &["*"]));
+    let good = |user: &str| token(user, "registry.example", now + 600, &all);
+    fill(&client, &good("admin")).await;
+    Row::new("token of a writer", good("writer"), READER, [true, false]).check(&client).await;
+    Row::new("token of a reader", good("reader"), READER, [false, false]).check(&client).await;
+    let path = "/v2/team/app/tags/list";
+    // What it was not asked for, it is not good for, whatever the policy says.
+    let narrow = token("admin", "registry.example", now + 600, &[("repository", "team/app", &["pull"])]);
+    assert_eq!(narrow.ask(&client, Method::GET, path).await, 200);
+    for (method, path) in [
+        (Method::GET, "/v2/secret/app/tags/list"),
+        (Method::GET, "/v2/_catalog"),
+        (Method::POST, "/v2/team/app/blobs/uploads/"),
+        (Method::DELETE, "/v2/team/app/manifests/v1"),
+    ] {
+        assert_eq!(narrow.ask(&client, method.clone(), path).await, 401, "{method} {path}");
+    }
+    for (what, login) in [
+        ("another audience", token("admin", "elsewhere", now + 600, &all)),
+        ("over", token("admin", "registry.example", now - 60, &all)),
+        ("a password", Login::password("admin")),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(login.ask(&client, Method::GET, path).await, 401, "{what}");
+        }
+    }
+    // Who shows nothing is nobody, and told where to get a token.
+    assert_eq!(Login::Nothing.ask(&client, Method::GET, "/v2/public/app/tags/list").await, 200);
+    let refused = client.request(Method::GET, path).send().await.unwrap();
+    let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    assert!(challenge.starts_with("Bearer realm=\"https://auth.example/token\""), "{challenge}");
+    no_secret_in_logs(&cluster.replicas, &[]);
+}
+
+/// A token (RS256) as a token service signs it.
+fn signed(lab: &Lab, key: &Path, claims: &Value) -> String {
+    use base64::Engine as _;
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    let body = format!("{}.{}", base64(br#"{"alg":"RS256","typ":"JWT"}"#), base64(claims.to_string().as_bytes()));
+    let (text, signature) = (lab.file("token.txt", &body), lab.path().join("token.sig"));
+    let mut command = Command::new(tools::find("openssl"));
+    command.args(["dgst", "-sha256", "-sign"]).arg(key).arg("-out").arg(&signature).arg(text);
+    tools::run(&mut command);
+    format!("{body}.{}", base64(&std::fs::read(signature).unwrap()))
 }
 
 /// What a proxy may read otherwise than the registry behind it.
@@ -353,7 +564,7 @@ async fn what_is_revoked_is_refused_everywhere() {
     everywhere(&key, 401, "the key of a removed user").await;
     everywhere(&admin, 200, "another user").await;
     let Login::Password(_, secret) = &key else { panic!("a key") };
-    no_secret_in_logs(&cluster, &[secret]);
+    no_secret_in_logs(&cluster.replicas, &[secret]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -399,7 +610,7 @@ async fn clients_log_in() {
     docker(&lab, &address).await;
     podman(&lab, &address);
     skopeo(&lab, &address);
-    no_secret_in_logs(&cluster, &[]);
+    no_secret_in_logs(&cluster.replicas, &[]);
 }
 
 async fn docker(lab: &Lab, address: &str) {
@@ -478,6 +689,84 @@ fn skopeo(lab: &Lab, address: &str) {
     let (done, output) = skopeo(&[&delete[..], &[&format!("--creds=admin:{PASSWORD}"), &target]].concat());
     assert!(done, "{output}");
     say!("skopeo: copy, inspect, delete, denial");
+}
+
+/// Clients that take long to build: `tools/setup-more`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools/setup-more"]
+async fn more_clients_log_in() {
+    let lab = Lab::new("auth-clients-more");
+    let cluster = Cluster::configured(&lab, 3, &access(&lab)).await;
+    let address = cluster.balancer.address();
+    helm(&lab, &address);
+    oras(&lab, &address);
+    no_secret_in_logs(&cluster.replicas, &[]);
+}
+
+fn helm(lab: &Lab, address: &str) {
+    let directory = lab.directory("helm");
+    let helm = |arguments: &[&str]| {
+        let mut command = Command::new(tools::find("helm"));
+        tools::attempt(command.current_dir(&directory).env("HOME", &directory).args(arguments))
+    };
+    let must = |arguments: &[&str]| {
+        let (done, output) = helm(arguments);
+        assert!(done, "helm {arguments:?}: {output}");
+    };
+    let login = |user: &str, password: &str| {
+        helm(&["registry", "login", "--plain-http", "-u", user, "-p", password, address]).0
+    };
+    let (team, secret) = (format!("oci://{address}/team/charts"), format!("oci://{address}/secret/charts"));
+    must(&["create", "demo"]);
+    must(&["package", "demo"]);
+    assert!(!helm(&["push", "--plain-http", "demo-0.1.0.tgz", &team]).0, "nobody may not push");
+    assert!(!login("writer", WRONG), "a wrong password");
+    assert!(login("writer", PASSWORD));
+    must(&["push", "--plain-http", "demo-0.1.0.tgz", &team]);
+    assert!(!helm(&["push", "--plain-http", "demo-0.1.0.tgz", &secret]).0, "a writer may not push there");
+    must(&["registry", "logout", address]);
+    let pull = ["pull", "--plain-http", &format!("{team}/demo"), "--version", "0.1.0", "--destination", "back"];
+    assert!(!helm(&pull).0, "nobody may not pull this");
+    assert!(login("reader", PASSWORD));
+    std::fs::create_dir(directory.join("back")).unwrap();
+    must(&pull);
+    let (pushed, pulled) = (directory.join("demo-0.1.0.tgz"), directory.join("back/demo-0.1.0.tgz"));
+    assert_eq!(std::fs::read(pushed).unwrap(), std::fs::read(pulled).unwrap());
+    say!("helm: login, push, pull, denial");
+}
+
+fn oras(lab: &Lab, address: &str) {
+    let directory = lab.directory("oras");
+    std::fs::write(directory.join("model.bin"), b"weights").unwrap();
+    std::fs::write(directory.join("sbom.json"), b"{}").unwrap();
+    let oras = |verb: &[&str], arguments: &[&str]| {
+        let mut command = Command::new(tools::find("oras"));
+        command.current_dir(&directory).env("HOME", &directory).args(verb);
+        tools::attempt(command.args(["--plain-http", "--registry-config", "auth.json"]).args(arguments))
+    };
+    let must = |verb: &str, arguments: &[&str]| {
+        let (done, output) = oras(&[verb], arguments);
+        assert!(done, "oras {verb} {arguments:?}: {output}");
+        output
+    };
+    let login = |user: &str, password: &str| oras(&["login"], &["-u", user, "-p", password, address]).0;
+    let (team, secret) = (format!("{address}/team/oras:v1"), format!("{address}/secret/oras:v1"));
+    assert!(!oras(&["push"], &[&team, "model.bin"]).0, "nobody may not push");
+    assert!(!login("writer", WRONG), "a wrong password");
+    assert!(login("writer", PASSWORD));
+    must("push", &[&team, "model.bin:application/x.weights"]);
+    must("attach", &[&team, "--artifact-type", "application/x.sbom", "sbom.json:application/json"]);
+    assert!(!oras(&["push"], &[&secret, "model.bin"]).0, "a writer may not push there");
+    assert!(login("reader", PASSWORD));
+    let found = must("discover", &["--format", "json", &team]);
+    assert!(found.contains("application/x.sbom"), "{found}");
+    must("pull", &["--output", "back", &team]);
+    assert_eq!(std::fs::read(directory.join("back/model.bin")).unwrap(), b"weights");
+    assert!(!oras(&["manifest", "delete"], &["--force", &team]).0, "a reader may not delete");
+    assert!(login("admin", PASSWORD));
+    must("resolve", &[&team]);
+    assert!(oras(&["manifest", "delete"], &["--force", &team]).0);
+    say!("oras: login, push, attach, discover, pull, delete, denial");
 }
 
 fn layout(lab: &Lab, name: &str) -> String {

@@ -7,48 +7,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
-use reqwest::{Certificate, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use wharf_e2e::authority::Authority;
 use wharf_e2e::balancer::{Balancer, SEEN};
 use wharf_e2e::image::{Image, MANIFEST, small_manifest};
 use wharf_e2e::raw::exchange;
 use wharf_e2e::{Client, Content, Lab, Replica, Storage, say, tools, wait};
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// An authority, whose certificates are for loopback.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate and its key.
-    fn leaf(&self, name: &str) -> (String, String) {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![SanType::IpAddress("127.0.0.1".parse().unwrap())];
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// A client that trusts nobody else.
-    fn client(&self) -> reqwest::Client {
-        let root = Certificate::from_pem(self.pem.as_bytes()).unwrap();
-        reqwest::Client::builder().no_proxy().tls_certs_only([root]).build().unwrap()
-    }
-}
 
 /// Replaces a file as tools do it: a new one, renamed over it.
 fn replace(path: &Path, content: &str) {
