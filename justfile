@@ -20,6 +20,7 @@ e2e *arguments:
 e2e-more:
     tools/setup-more
     tools/test e2e --test clients_more -- --ignored
+    tools/test e2e --test auth -- --ignored more_clients
 
 # The end-to-end tests at full size: hours.
 soak:
