@@ -54,10 +54,10 @@ impl fmt::Display for Inventory {
     }
 }
 
-/// Whether the collectors have nothing left to do, now or later.
+/// How much the collectors have left to do, now or later.
 #[must_use]
-pub fn is_at_rest(bucket: &Bucket) -> bool {
-    bucket.list("due/").is_empty()
+pub fn work_list(bucket: &Bucket) -> usize {
+    bucket.list("due/").len()
 }
 
 /// Looks at every object, and hashes all data, in a directory of its own.

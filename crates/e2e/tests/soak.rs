@@ -17,7 +17,7 @@ use wharf_e2e::content::mix;
 use wharf_e2e::patient::{Patient, Rules};
 use wharf_e2e::server::Server;
 use wharf_e2e::workload::{Plan, Worker, check};
-use wharf_e2e::{Client, Lab, Replica, Storage, inventory, say, scale, wait};
+use wharf_e2e::{Bucket, Client, Lab, Replica, Storage, inventory, say, scale};
 
 const REPLICAS: usize = 3;
 const WORKERS: u64 = 16;
@@ -60,11 +60,7 @@ async fn what_was_acknowledged_is_there_at_every_moment() {
     );
     assert!(operations > WORKERS, "only {operations} operations");
 
-    let rest = wait::until("the collectors have nothing left to do", Duration::from_secs(60 * DELAY), async || {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        inventory::is_at_rest(&server.bucket())
-    })
-    .await;
+    let rest = settle(&server.bucket()).await;
     let held = plan.ledger.all();
     for one in &held {
         check(&client, one).await;
@@ -80,12 +76,30 @@ async fn what_was_acknowledged_is_there_at_every_moment() {
 
 async fn start(lab: &Lab, server: &Server) -> Vec<Replica> {
     let storage = Storage::S3(server.bucket());
-    let settings = json!({"storage": {"gcDelay": format!("{DELAY}s"), "gcInterval": "1s"}});
+    // As fast as they can, so that they meet the clients, and each other, as often as possible.
+    let settings = json!({"storage": {"gcDelay": format!("{DELAY}s"), "gcInterval": "1s", "gcCallsPerSecond": 0}});
     let mut replicas = Vec::new();
     for index in 0..REPLICAS {
         replicas.push(Replica::configured(lab, &format!("wharf-{index}"), &storage, &settings).await);
     }
     replicas
+}
+
+/// Waits until the collectors have nothing left to do, for as long as there is less and less of it; answers how long that took.
+async fn settle(bucket: &Bucket) -> Duration {
+    let begin = Instant::now();
+    let (mut least, mut since) = (usize::MAX, begin);
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let left = inventory::work_list(bucket);
+        if left == 0 {
+            return begin.elapsed();
+        }
+        if left < least {
+            (least, since) = (left, Instant::now());
+        }
+        assert!(since.elapsed().as_secs() < 20 * DELAY, "the work list does not grow shorter than {least}");
+    }
 }
 
 /// Waits for the workers; a failure of one is the test's.

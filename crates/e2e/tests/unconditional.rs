@@ -58,7 +58,7 @@ async fn one_process_alone(lab: &Lab, bucket: &Bucket, time: Duration) {
     replica.restart().await;
     wait::until("the collector has nothing left to do", Duration::from_secs(60 * DELAY), async || {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        inventory::is_at_rest(bucket)
+        inventory::work_list(bucket) == 0
     })
     .await;
     let held = plan.ledger.all();
