@@ -7,6 +7,7 @@
 //!
 //! Every backend passes the same [`suite`].
 
+mod ahead;
 mod data;
 mod error;
 pub mod fault;
@@ -19,6 +20,7 @@ pub mod suite;
 pub mod wrap;
 pub mod write;
 
+pub use ahead::ahead;
 pub use data::{
     Claim, Data, DataPage, DataStream, Family, Generation, InvalidGeneration, Part, PartLimits, Presign, StoredData,
     UnfinishedUpload,

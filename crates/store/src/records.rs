@@ -109,7 +109,7 @@ pub struct ListPage {
 /// every process. Conditional writes are atomic: of any number that name one version, at most one is done.
 ///
 /// # Durability
-/// A write is durable when it is answered.
+/// A write is durable when it is answered; within [`crate::ahead`], with the next one at the latest.
 ///
 /// # Outcome
 /// A write that fails with [`crate::StoreError::Unavailable`] has an unknown outcome: it may take effect later.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use redb::{ReadableTable as _, Table as OpenTable};
+use redb::{Durability, ReadableTable as _, Table as OpenTable};
 use tokio::sync::{mpsc, oneshot};
 
+use super::ahead::Ahead;
 use super::error::Fault;
 use super::table::{LAST_VERSION, NUMBERS, RECORDS, Table};
 use super::value;
@@ -25,6 +26,15 @@ pub(super) enum Change {
     /// Writes where the condition holds.
     Put(Condition, Bytes),
     Delete,
+}
+
+/// When a write must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// Before it is answered.
+    Now,
+    /// Before any later write is: see [`crate::ahead`].
+    WithNext,
 }
 
 /// What must be true for a put.
@@ -48,6 +58,7 @@ pub(super) enum Outcome {
 struct Write {
     key: String,
     change: Change,
+    sync: Sync,
     answer: oneshot::Sender<Result<Outcome, Fault>>,
 }
 
@@ -66,11 +77,11 @@ impl Committer {
         Ok(Self { writes: Some(writes), thread: Some(thread) })
     }
 
-    /// Makes a change and waits until it is durable.
-    pub(super) async fn write(&self, key: &str, change: Change) -> Result<Outcome, Fault> {
+    /// Makes a change and waits until it is done, and as durable as wanted.
+    pub(super) async fn write(&self, key: &str, change: Change, sync: Sync) -> Result<Outcome, Fault> {
         let (answer, answered) = oneshot::channel();
         let writes = self.writes.as_ref().ok_or(Fault::Closed)?;
-        writes.send(Write { key: key.to_owned(), change, answer }).await.map_err(|_| Fault::Closed)?;
+        writes.send(Write { key: key.to_owned(), change, sync, answer }).await.map_err(|_| Fault::Closed)?;
         answered.await.unwrap_or(Err(Fault::Closed))
     }
 }
@@ -85,16 +96,28 @@ impl Drop for Committer {
 }
 
 fn run(table: &Table, mut queue: mpsc::Receiver<Write>) {
-    let mut is_open = true;
+    let (mut is_open, mut ahead) = (true, Ahead::default());
     while let Some(first) = queue.blocking_recv() {
         let batch = take_batch(first, &mut queue);
-        let ready = if is_open { Ok(()) } else { table.reopen().map_err(Fault::records) };
-        let result = ready.and_then(|()| commit(table, &batch));
+        let ready = if is_open { Ok(()) } else { reopen(table, &mut ahead) };
+        let result = ready.and_then(|()| commit(table, &batch, &mut ahead));
         // A database that failed a write refuses everything, reads too, until it is opened again.
-        is_open = result.is_ok() || table.reopen().inspect_err(|error| tracing::error!(%error, "no records")).is_ok();
+        is_open = result.is_ok()
+            || reopen(table, &mut ahead).inspect_err(|error| tracing::error!(%error, "no records")).is_ok();
         answer(batch, result);
     }
+    if !ahead.is_empty()
+        && let Err(error) = commit(table, &VecDeque::new(), &mut ahead)
+    {
+        tracing::error!(%error, "the last records could not be made durable");
+    }
     table.close();
+}
+
+fn reopen(table: &Table, ahead: &mut Ahead) -> Result<(), Fault> {
+    table.reopen(ahead).map_err(Fault::records)?;
+    ahead.clear();
+    Ok(())
 }
 
 /// The first write with those that wait behind it.
@@ -128,37 +151,48 @@ fn answer(batch: VecDeque<Write>, result: Result<Vec<Outcome>, Fault>) {
 }
 
 /// Applies the writes in order and commits them together.
-fn commit(table: &Table, batch: &VecDeque<Write>) -> Result<Vec<Outcome>, Fault> {
-    table.with(|database| {
+fn commit(table: &Table, batch: &VecDeque<Write>, ahead: &mut Ahead) -> Result<Vec<Outcome>, Fault> {
+    let may_wait = !batch.is_empty() && batch.iter().all(|write| write.sync == Sync::WithNext) && !ahead.is_full();
+    let (outcomes, done) = table.with(|database| {
         let mut transaction = database.begin_write().map_err(Fault::records)?;
         transaction.set_quick_repair(true);
-        let outcomes = {
+        if may_wait {
+            transaction.set_durability(Durability::None).map_err(Fault::records)?;
+        }
+        let (mut outcomes, mut done) = (Vec::with_capacity(batch.len()), Ahead::default());
+        {
             let mut records = transaction.open_table(RECORDS).map_err(Fault::records)?;
             let mut numbers = transaction.open_table(NUMBERS).map_err(Fault::records)?;
             let mut version = numbers.get(LAST_VERSION).map_err(Fault::records)?.map_or(0, |last| last.value());
-            let mut outcomes = Vec::with_capacity(batch.len());
             for write in batch {
-                outcomes.push(apply(&mut records, &mut version, write)?);
+                outcomes.push(apply(&mut records, &mut version, write, &mut done)?);
             }
             numbers.insert(LAST_VERSION, version).map_err(Fault::records)?;
-            outcomes
-        };
-        // The default durability: when this returns, the transaction is on the disk.
+        }
+        // When this returns, the transaction is on the disk, and with it all before it; unless it may wait.
         transaction.commit().map_err(Fault::records)?;
-        Ok(outcomes)
-    })
+        Ok((outcomes, done))
+    })?;
+    match may_wait {
+        true => ahead.extend(done),
+        false => ahead.clear(),
+    }
+    Ok(outcomes)
 }
 
 fn apply(
     records: &mut OpenTable<'_, &'static str, &'static [u8]>,
     last_version: &mut u64,
     write: &Write,
+    done: &mut Ahead,
 ) -> Result<Outcome, Fault> {
     let key = write.key.as_str();
     let (condition, bytes) = match &write.change {
         Change::Put(condition, bytes) => (condition, bytes),
         Change::Delete => {
+            *last_version += 1;
             records.remove(key).map_err(Fault::records)?;
+            done.push(*last_version, key, None);
             return Ok(Outcome::Deleted);
         }
     };
@@ -173,7 +207,9 @@ fn apply(
         }
     }
     *last_version += 1;
-    records.insert(key, value::encode(*last_version, bytes).as_slice()).map_err(Fault::records)?;
+    let value = value::encode(*last_version, bytes);
+    records.insert(key, value.as_slice()).map_err(Fault::records)?;
+    done.push(*last_version, key, Some(value));
     Ok(Outcome::Written(*last_version))
 }
 

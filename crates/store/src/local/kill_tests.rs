@@ -47,7 +47,9 @@ async fn write(shared: Arc<(LocalStore, Mutex<File>)>, round: u32, writer: u32) 
     for number in 0.. {
         let (bytes, id) = (bytes_of(writer, number), generation_of(round, writer, number));
         let key = format!("round/{round}/{writer}/{number}");
-        Records::put(store, &key, bytes.clone()).await.unwrap();
+        // Durable with the write after it.
+        crate::ahead(Records::put(store, &format!("{key}/early"), bytes.clone())).await.unwrap();
+        Records::put(store, &format!("{key}/late"), bytes.clone()).await.unwrap();
         match number % 8 {
             0 => Data::put(store, &id, vec![bytes]).await.unwrap(),
             4 => {
@@ -90,11 +92,13 @@ async fn check(store: &LocalStore, acks: &str) -> u32 {
     for line in acks.lines() {
         let numbers: Vec<u32> = line.split(' ').map(|n| n.parse().unwrap()).collect();
         let [round, writer, number] = numbers[..] else { panic!("{line}") };
-        let record = store.get(&format!("round/{round}/{writer}/{number}")).await.unwrap();
-        let record = record.unwrap_or_else(|| panic!("{line} is lost"));
         let bytes = bytes_of(writer, number);
-        assert!(record.value == bytes, "{line}");
-        assert_eq!(versions.insert(record.etag, line), None, "a version was given twice");
+        for which in ["early", "late"] {
+            let record = store.get(&format!("round/{round}/{writer}/{number}/{which}")).await.unwrap();
+            let record = record.unwrap_or_else(|| panic!("{line}, {which}, is lost"));
+            assert!(record.value == bytes, "{line}, {which}");
+            assert_eq!(versions.insert(record.etag, line), None, "a version was given twice");
+        }
         if number % 4 == 0 {
             let size = store.size(&generation_of(round, writer, number)).await.unwrap();
             assert_eq!(size, Some(bytes.len() as u64), "{line}");

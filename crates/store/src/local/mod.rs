@@ -9,6 +9,7 @@
 //!
 //! The records are one [`redb`] database. Its lock keeps every other process out of the directory.
 
+mod ahead;
 mod backend;
 mod committer;
 mod data;

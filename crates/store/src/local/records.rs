@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::LocalStore;
-use super::committer::{Change, Condition, Outcome};
+use super::committer::{Change, Condition, Outcome, Sync};
 use super::error::Fault;
 use super::{listing, value};
+use crate::ahead::is_ahead;
 use crate::{Changed, ETag, ListPage, ListRequest, Put, Record, Records, StoreError, StoreResult};
 
 impl LocalStore {
@@ -28,7 +29,8 @@ impl LocalStore {
     }
 
     async fn write(&self, operation: &'static str, key: &str, change: Change) -> StoreResult<Outcome> {
-        Ok(self.committer.write(key, change).await.map_err(|fault| fault.of(operation, key))?)
+        let sync = if is_ahead() { Sync::WithNext } else { Sync::Now };
+        Ok(self.committer.write(key, change, sync).await.map_err(|fault| fault.of(operation, key))?)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, TableDefinition, TableHandle as _};
 
+use super::ahead::Ahead;
 use super::backend::UnsyncedFile;
 use super::error::Fault;
 
@@ -30,16 +31,17 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn open(path: PathBuf, durable: bool) -> Result<Self, redb::Error> {
         let table = Self { path, durable, database: RwLock::new(None) };
-        table.reopen()?;
+        table.reopen(&Ahead::default())?;
         Ok(table)
     }
 
-    /// Closes the database and opens it again.
-    pub(super) fn reopen(&self) -> Result<(), redb::Error> {
+    /// Closes the database and opens it again, with what was written `ahead`.
+    pub(super) fn reopen(&self, ahead: &Ahead) -> Result<(), redb::Error> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop(database.take());
         let opened = self.load()?;
         make_tables(&opened)?;
+        ahead.repeat(&opened)?;
         *database = Some(opened);
         Ok(())
     }

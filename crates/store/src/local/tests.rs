@@ -243,6 +243,10 @@ async fn a_full_disk_is_an_error_that_passes() {
         std::fs::write(&filler, vec![0; 1 << 20]).unwrap();
         let mut records = 0;
         loop {
+            let early = crate::ahead(Records::put(&store, &format!("early/{records}"), Bytes::from_static(b"x"))).await;
+            if let Err(e) = early {
+                break assert!(e.is_transient(), "{e:?}");
+            }
             match Records::put(&store, &format!("r/{records}"), Bytes::from(vec![1; 20_000])).await {
                 Ok(_) => records += 1,
                 Err(e) => break assert!(e.is_transient(), "{e:?}"),
@@ -257,6 +261,12 @@ async fn a_full_disk_is_an_error_that_passes() {
     Records::put(&store, "after", Bytes::from_static(b"x")).await.unwrap();
     for number in 0..acknowledged {
         assert!(store.get(&format!("r/{number}")).await.unwrap().is_some(), "{number} of {acknowledged} is lost");
+    }
+    drop(store);
+    let store = open(&root);
+    // The last one was written before the write that failed.
+    for number in 0..=acknowledged {
+        assert!(store.get(&format!("early/{number}")).await.unwrap().is_some(), "{number} of {acknowledged} is lost");
     }
     store.data_put(2, b"data").await;
 }
