@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wharf_oci::{Digest, RepositoryName};
-use wharf_store::{DataStream, Generation, ListRequest, Presign, StoreError};
+use wharf_store::{DataStream, Generation, ListRequest, Presign, StoreError, ahead};
 
 use crate::blob_record::{self, BlobRecord, BlobState};
 use crate::core::Needed;
@@ -109,7 +109,7 @@ impl Repository {
         match self.find_blob(digest).await? {
             (_, Held::ByManifest { manifest, .. }) => Err(Error::InUse { what: digest.clone(), by: manifest }),
             (_, Held::ByLease) => {
-                due::put(&self.core, Due::Blob(digest.clone())).await?;
+                ahead(due::put(&self.core, Due::Blob(digest.clone()))).await?;
                 Ok(hold::release_all(&self.core, digest, &self.name).await?)
             }
         }

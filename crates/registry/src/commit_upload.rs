@@ -1,8 +1,7 @@
 //! Making a blob of a finished upload session: one digest, one generation, whoever comes first.
 
 use wharf_oci::Digest;
-use wharf_store::write::WriteState;
-use wharf_store::{Generation, StoreError};
+use wharf_store::{Generation, StoreError, ahead};
 
 use crate::backoff::Backoff;
 use crate::blob::StoredBlob;
@@ -14,7 +13,7 @@ use crate::hold;
 use crate::key::Id;
 use crate::record::{Cell, Swap};
 use crate::registry::Repository;
-use crate::upload::{Session, SessionState, UploadId};
+use crate::upload::{Closing, Session, SessionState, UploadId};
 
 /// A commit under way: what it wants to make the blob's bytes.
 struct Commit<'a> {
@@ -26,23 +25,27 @@ struct Commit<'a> {
 }
 
 impl Repository {
-    /// Commits a session that is closing. `in_doubt` when another committer may have come far before.
+    /// Commits a session once it is `closing`. `in_doubt` when another committer may have come far before.
     ///
-    /// The lease is put before the blob's record is looked at, and the session is looked at again before the record is written, so
-    /// that neither a collector nor whoever lets the session expire can be missed.
+    /// The lease is put after the session is closing, so that whoever lets the session expire has the digest looked at; and before the
+    /// blob's record is looked at. The session is looked at again before the record is written. So neither a collector nor whoever
+    /// lets the session expire can be missed.
     pub(crate) async fn commit_upload(
         &self,
         upload: &UploadId,
         digest: &Digest,
-        committer: Id,
-        cell: Cell<Session>,
-        written: WriteState,
+        closing: impl Future<Output = Result<Closing>>,
         in_doubt: bool,
     ) -> Result<StoredBlob> {
         let core = &*self.core;
-        let (whole, lease) =
-            futures::future::join(written.complete(core.data.as_ref()), hold::lease(core, digest, &self.name)).await;
-        let lease = lease?;
+        let (closing, lease) = futures::future::join(closing, hold::announce(core, digest, &self.name)).await;
+        let (closing, lease) = (closing?, lease?);
+        let whole = closing.written.complete(core.data.as_ref());
+        // What is written from here on is ahead of the due entry that is put again.
+        let put = ahead(hold::lease_at(core, digest, &self.name, lease));
+        let (whole, put) = futures::future::join(whole, put).await;
+        put?;
+        let Closing { committer, cell, written } = closing;
         let generation = match whole {
             Ok(generation) => generation,
             Err(StoreError::NotFound { .. } | StoreError::Refused { .. }) => {
@@ -54,7 +57,7 @@ impl Repository {
             Err(e) => return Err(e.into()),
         };
         let commit = Commit { upload, digest, committer, generation, size: written.length() };
-        let record = match self.settle_blob(&commit, in_doubt).await {
+        let record = match ahead(self.settle_blob(&commit, in_doubt)).await {
             Ok(record) => record,
             Err(e) => {
                 if e.is_definite() {
@@ -64,18 +67,20 @@ impl Repository {
             }
         };
         self.put_due_again(digest, lease).await?;
-        self.end_session(&commit, &record, cell).await;
+        ahead(self.end_session(&commit, &record, cell)).await;
         Ok(StoredBlob::new(digest, &record))
     }
 
     /// Puts the due entry of a lease once more, for a collector may have looked at the first one while the blob's record was not yet
     /// live. At another place: that collector may be about to take the first one off. It goes behind the answer.
+    ///
+    /// It is there before the answer, and so is all that was written ahead of it.
     async fn put_due_again(&self, digest: &Digest, lease: Place) -> Result<()> {
         let again = Place { time: lease.time, id: self.core.id() };
         due::put_at(&self.core, again, &hold::lease_due(digest, &self.name, lease)).await?;
         let this = self.clone();
         self.core.tasks.spawn(async move {
-            if let Err(e) = due::remove(&this.core, lease).await {
+            if let Err(e) = ahead(due::remove(&this.core, lease)).await {
                 tracing::debug!(repository = %this.name, error = %e, "a work-list entry stays for the collector");
             }
         });

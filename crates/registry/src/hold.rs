@@ -1,7 +1,7 @@
 //! Who holds a blob: the records from which both a reader's right and a collector's judgement follow.
 
 use wharf_oci::{Digest, RepositoryName};
-use wharf_store::{ListRequest, StoreResult};
+use wharf_store::{ListRequest, StoreResult, ahead};
 
 use crate::core::Core;
 use crate::due::{self, Due, Place};
@@ -79,16 +79,33 @@ impl<'a> Holds<'a> {
 }
 
 /// Puts a due entry and then a lease of the same time and id, so that no lease is forgotten.
-pub(crate) async fn lease(core: &Core, digest: &Digest, repository: &RepositoryName) -> StoreResult<due::Place> {
+pub(crate) async fn lease(core: &Core, digest: &Digest, repository: &RepositoryName) -> StoreResult<Place> {
+    let place = announce(core, digest, repository).await?;
+    lease_at(core, digest, repository, place).await?;
+    Ok(place)
+}
+
+/// The first half of [`lease`]: the due entry.
+pub(crate) async fn announce(core: &Core, digest: &Digest, repository: &RepositoryName) -> StoreResult<Place> {
     let place = Place { time: core.due(), id: core.id() };
-    due::put_at(core, place, &lease_due(digest, repository, place)).await?;
+    ahead(due::put_at(core, place, &lease_due(digest, repository, place))).await?;
+    Ok(place)
+}
+
+/// The second half of [`lease`]: the lease itself, where it was announced.
+pub(crate) async fn lease_at(
+    core: &Core,
+    digest: &Digest,
+    repository: &RepositoryName,
+    place: Place,
+) -> StoreResult<()> {
     let key = lease_key(digest, repository, place);
     record::create(core.records.as_ref(), &key, &()).await?;
     // So late that a collector may have taken the entry off before the lease was there.
     if core.now() + core.grace().as_secs() / 2 >= place.time {
         due::put(core, lease_due(digest, repository, place)).await?;
     }
-    Ok(place)
+    Ok(())
 }
 
 /// The due entry of a lease; it stands at the same place.

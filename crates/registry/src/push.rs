@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wharf_oci::{Algorithm, Digest, Manifest, Reference, Tag};
-use wharf_store::Generation;
+use wharf_store::{Generation, ahead};
 
 use crate::backoff::Backoff;
 use crate::blob_record;
@@ -204,20 +204,17 @@ impl Repository {
         let core = &*self.core;
         let push = if core.broken(Break::SharedPushId) { Id::new(core.now() >> 16 << 16, 0) } else { core.id() };
         let generation = core.family().first();
-        let due = due::put(
-            core,
-            Due::Push {
-                repository: self.name.clone(),
-                manifest: pushing.tags.digest.clone(),
-                push,
-                generation: generation.clone(),
-                blobs: pushing.blobs.clone(),
-            },
-        )
-        .await?;
+        let due = Due::Push {
+            repository: self.name.clone(),
+            manifest: pushing.tags.digest.clone(),
+            push,
+            generation: generation.clone(),
+            blobs: pushing.blobs.clone(),
+        };
+        let due = ahead(due::put(core, due)).await?;
         let bytes = core.data.put(&generation, vec![pushing.bytes.clone()]);
         let holds = hold::put_all(core, &self.name, &pushing.blobs, &pushing.tags.digest, push);
-        futures::future::try_join(bytes, holds).await?;
+        futures::future::try_join(bytes, ahead(holds)).await?;
         Ok(Attempt { push, generation, due })
     }
 
@@ -253,7 +250,7 @@ impl Repository {
     fn finish_behind(&self, done: Attempt) {
         let this = self.clone();
         self.core.tasks.spawn(async move {
-            if let Err(e) = due::remove(&this.core, done.due).await {
+            if let Err(e) = ahead(due::remove(&this.core, done.due)).await {
                 tracing::debug!(repository = %this.name, error = %e, "a work-list entry stays for the collector");
             }
         });
@@ -360,7 +357,7 @@ impl Repository {
             blobs: blobs.to_vec(),
         };
         let dues = blobs.iter().map(|blob| Due::Blob(blob.clone())).chain([push]);
-        futures::future::try_join_all(dues.map(|d| due::put(core, d))).await?;
+        ahead(futures::future::try_join_all(dues.map(|d| due::put(core, d)))).await?;
         Ok(())
     }
 

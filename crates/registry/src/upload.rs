@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use wharf_oci::{Algorithm, Digest, Hasher, Midstate};
 use wharf_store::write::{WriteState, Writer};
-use wharf_store::{Claim, Generation, StoreError};
+use wharf_store::{Claim, Generation, StoreError, ahead};
 
 use crate::blob::StoredBlob;
 use crate::breaks::Break;
@@ -83,6 +83,13 @@ struct Open {
     claim: Arc<Claim>,
 }
 
+/// A session that is closing, and by whom.
+pub(crate) struct Closing {
+    pub(crate) committer: Id,
+    pub(crate) cell: Cell<Session>,
+    pub(crate) written: WriteState,
+}
+
 /// A chunk that was taken in.
 struct Taken {
     offset: u64,
@@ -99,7 +106,7 @@ impl Repository {
     pub async fn start_upload(&self, algorithm: Algorithm) -> Result<UploadId> {
         let core = &*self.core;
         let (upload, begun) = (core.family(), core.now());
-        due::put(core, Due::upload(self.name.clone(), upload.clone())).await?;
+        ahead(due::put(core, Due::upload(self.name.clone(), upload.clone()))).await?;
         let state = SessionState::Open { offset: 0, hash: algorithm.hasher().save(), written: None };
         let session = Session::new(core.id(), begun, state);
         record::create(core.records.as_ref(), &self.session_key(&upload), &session).await?;
@@ -168,9 +175,11 @@ impl Repository {
         if actual != *digest {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
-        let written = taken.writer.finish().await?;
-        let (committer, cell) = self.close(upload, digest, &open, &written).await?;
-        self.commit_upload(upload, digest, committer, cell, written, false).await
+        let closing = async {
+            let written = taken.writer.finish().await?;
+            self.close(upload, digest, &open, written).await
+        };
+        self.commit_upload(upload, digest, closing, false).await
     }
 
     /// Uploads a blob in one request (distribution-spec, "Single POST").
@@ -308,17 +317,11 @@ impl Repository {
     }
 
     /// Swaps an open session to closing, under a fresh committer id.
-    async fn close(
-        &self,
-        upload: &UploadId,
-        digest: &Digest,
-        open: &Open,
-        written: &WriteState,
-    ) -> Result<(Id, Cell<Session>)> {
+    async fn close(&self, upload: &UploadId, digest: &Digest, open: &Open, written: WriteState) -> Result<Closing> {
         let committer = self.core.id();
         let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        let cell = self.swap_written(upload, open, state, written.clone()).await?;
-        Ok((committer, cell))
+        let cell = ahead(self.swap_written(upload, open, state, written.clone())).await?;
+        Ok(Closing { committer, cell, written })
     }
 
     /// Swaps an open session to a state that names what was `written`; when another request was faster, that is dropped.
@@ -410,10 +413,13 @@ impl Repository {
     ) -> Result<StoredBlob> {
         let committer = self.core.id();
         let state = SessionState::Closing { digest: digest.clone(), committer, written: written.clone() };
-        match self.swap_session(upload, &cell, state).await? {
-            Some(cell) => self.commit_upload(upload, digest, committer, cell, written, true).await,
-            None => Err(Error::Contended(format!("the upload {upload}"))),
-        }
+        let closing = async {
+            match self.swap_session(upload, &cell, state).await? {
+                Some(cell) => Ok(Closing { committer, cell, written }),
+                None => Err(Error::Contended(format!("the upload {upload}"))),
+            }
+        };
+        self.commit_upload(upload, digest, closing, true).await
     }
 
     /// Finishes a session whose running hash is of another algorithm than the digest: its bytes have to be read once more. A client
@@ -433,22 +439,22 @@ impl Repository {
         let ignored = open.hash.resume().map_err(|e| StoreError::corrupt(self.session_key(upload), e.to_string()))?;
         let taken = self.take(upload, &mut open, ignored, chunk, body).await?;
         let written = taken.writer.finish().await?;
-        let (committer, cell) = self.close(upload, digest, &open, &written).await?;
-        let generation = written.complete(self.core.data.as_ref()).await?;
+        let closing = self.close(upload, digest, &open, written).await?;
+        let generation = closing.written.complete(self.core.data.as_ref()).await?;
         let mut hasher = digest.algorithm().hasher();
-        let mut stream = self.core.data.read(&generation, 0..written.length()).await?;
+        let mut stream = self.core.data.read(&generation, 0..closing.written.length()).await?;
         while let Some(frame) = stream.try_next().await? {
             hasher.update(&frame);
         }
         let actual = hasher.finish();
         if actual != *digest {
             let expired = SessionState::Expired { digest: None };
-            if self.swap_session(upload, &cell, expired).await?.is_some() {
+            if self.swap_session(upload, &closing.cell, expired).await?.is_some() {
                 self.sweep_behind(upload.clone());
             }
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
-        self.commit_upload(upload, digest, committer, cell, written, false).await
+        self.commit_upload(upload, digest, std::future::ready(Ok(closing)), false).await
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use wharf_oci::{Digest, RepositoryName, Tag};
-use wharf_store::{Put, StoreError, StoreResult};
+use wharf_store::{Put, StoreError, StoreResult, ahead};
 
 use super::entry::{Entry, EntryKey, ManifestEntry, ReferrerEntry, TagEntry};
 use super::handle::{CachedRoot, Handle, lock};
@@ -403,12 +403,12 @@ async fn write_segments(core: &Core, name: &RepositoryName, version: u64, settle
         return Ok(());
     }
     let ids = settled.fresh.keys().copied().chain(settled.replaced).collect();
-    due::put(core, Due::Segments { repository: name.clone(), version, ids }).await?;
+    ahead(due::put(core, Due::Segments { repository: name.clone(), version, ids })).await?;
     let writes = settled.fresh.iter().map(|(id, segment)| {
         let key = Key::Segment(name.clone(), *id);
         async move { record::create(core.records.as_ref(), &key, &**segment).await.map(drop) }
     });
-    futures::future::try_join_all(writes).await?;
+    ahead(futures::future::try_join_all(writes)).await?;
     for (id, segment) in settled.fresh {
         core.segments.insert(id, segment);
     }
