@@ -28,18 +28,18 @@ impl Balancer {
     /// Starts it in front of `host:port`s, which it calls `r0`, `r1` and so on, and waits until it has seen all of them
     /// ready.
     pub async fn start(lab: &Lab, replicas: &[String]) -> Self {
-        let port = Port::claim();
+        let port = lab.place().port();
         let config = lab.file("haproxy.cfg", &configuration(&port.address(), replicas));
         let mut command = Command::new(tools::find("haproxy"));
         command.arg("-db").arg("-f").arg(&config);
         Self::run(lab, &command, port, replicas.len()).await
     }
 
-    /// Starts it in front of three `host:port`s as `deploy/haproxy/haproxy.cfg` says.
+    /// Starts it in front of `host:port`s as `deploy/haproxy/haproxy.cfg` says, which has three.
     pub async fn shipped(lab: &Lab, replicas: &[String]) -> Self {
-        let (port, statistics) = (Port::claim(), Port::claim());
+        let (port, statistics) = (lab.place().port(), lab.place().port());
         let mut command = Command::new(tools::find("haproxy"));
-        command.arg("-db").arg("-f").arg(tools::root().join("deploy/haproxy/haproxy.cfg"));
+        command.arg("-db").arg("-f").arg(lab.file("haproxy.cfg", &shipped_configuration(replicas.len())));
         command.env("REGISTRY_BIND", port.address()).env("REGISTRY_STATS", statistics.address());
         for (index, replica) in replicas.iter().enumerate() {
             command.env(format!("REPLICA_{}", index + 1), replica);
@@ -48,7 +48,7 @@ impl Balancer {
     }
 
     async fn run(lab: &Lab, command: &Command, port: Port, replicas: usize) -> Self {
-        let process = Process::start("HAProxy", command, &lab.log("haproxy"));
+        let process = Process::start("HAProxy", &lab.place().command(command), &lab.log("haproxy"));
         let mut balancer = Self { _process: process, port };
 
         let probe = reqwest::Client::builder()
@@ -75,6 +75,28 @@ impl Balancer {
     pub fn address(&self) -> String {
         self.port.address()
     }
+}
+
+/// What lies in `deploy`, with a line for each of so many replicas in place of its three.
+fn shipped_configuration(replicas: usize) -> String {
+    let path = tools::root().join("deploy/haproxy/haproxy.cfg");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let is_replica = |line: &&str| line.trim_start().starts_with("server r");
+    let pattern = text.lines().rfind(is_replica).unwrap_or_else(|| panic!("{} has no servers", path.display()));
+    assert!(pattern.contains("r3 ") && pattern.contains("REPLICA_3"), "{}: {pattern}", path.display());
+    let mut left = Some(replicas);
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if !is_replica(&line) {
+            lines.push(line.to_owned());
+        } else if let Some(replicas) = left.take() {
+            let of = |number: usize| {
+                pattern.replace("r3 ", &format!("r{number} ")).replace("REPLICA_3", &format!("REPLICA_{number}"))
+            };
+            lines.extend((1..=replicas).map(of));
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// In HTTP mode HAProxy chooses a server for each request, also for requests of one client connection, as long as

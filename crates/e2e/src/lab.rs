@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::place::Place;
+
 /// A directory for the data, configurations and logs of one test, and the test's turn on the machine.
 ///
 /// Tests measure time, memory and bytes, so that one runs at a time, whichever test process it is in. The directory
@@ -14,7 +16,8 @@ use tempfile::TempDir;
 pub struct Lab {
     directory: Option<TempDir>,
     path: PathBuf,
-    _turn: File,
+    place: Place,
+    _turn: Option<File>,
 }
 
 impl Lab {
@@ -30,7 +33,19 @@ impl Lab {
             .tempdir()
             .unwrap_or_else(|error| panic!("no directory for {test}: {error}"));
         let path = directory.path().to_owned();
-        Self { directory: Some(directory), path, _turn: turn }
+        Self { directory: Some(directory), path, place: Place::default(), _turn: Some(turn) }
+    }
+
+    /// The same lab for what is started elsewhere. To be dropped before the lab itself.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Self {
+        Self { directory: None, path: self.path.clone(), place, _turn: None }
+    }
+
+    /// Where what is started runs.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The directory.

@@ -5,24 +5,31 @@
 //! never claim the same one and no outgoing connection sits on it.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Below the kernel's ephemeral range (32768 and above).
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A claimed port on the loopback address, freed on drop.
+/// A claimed port, freed on drop.
 #[derive(Debug)]
 pub struct Port {
+    address: Ipv4Addr,
     number: u16,
     _claim: File,
 }
 
 impl Port {
-    /// Claims a port that nothing listens on.
+    /// Claims a port of the loopback address that nothing listens on.
     #[must_use]
     pub fn claim() -> Self {
+        Self::claim_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same for another address, on which nobody else listens.
+    #[must_use]
+    pub fn claim_at(address: Ipv4Addr) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let directory = std::env::temp_dir().join("wharf-e2e-ports");
         fs::create_dir_all(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -34,7 +41,7 @@ impl Port {
             let path = directory.join(number.to_string());
             let Ok(claim) = OpenOptions::new().create(true).truncate(false).write(true).open(&path) else { continue };
             if claim.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Self { number, _claim: claim };
+                return Self { address, number, _claim: claim };
             }
         }
         panic!("no free port in {FIRST}..{}", FIRST + COUNT);
@@ -46,9 +53,15 @@ impl Port {
         self.number
     }
 
-    /// `127.0.0.1:<number>`.
+    /// The address without the number.
+    #[must_use]
+    pub fn ip(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// `<address>:<number>`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.number)
+        format!("{}:{}", self.address, self.number)
     }
 }

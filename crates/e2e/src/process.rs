@@ -35,14 +35,7 @@ impl Process {
             .unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let errors = file.try_clone().unwrap_or_else(|error| panic!("{}: {error}", log.display()));
 
-        let mut guarded = Command::new("setpriv");
-        guarded.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => guarded.env(key, value),
-                None => guarded.env_remove(key),
-            };
-        }
+        let mut guarded = crate::tools::within("setpriv", &["--pdeathsig", "KILL", "--"], command);
         guarded.stdin(Stdio::null()).stdout(file).stderr(errors);
         let child = spawn(guarded).unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
         Self { name: name.to_owned(), child, log: log.to_owned() }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bucket::Bucket;
 use crate::lab::Lab;
+use crate::place::Place;
 use crate::ports::Port;
 use crate::process::Process;
 use crate::{tools, wait};
@@ -47,6 +48,7 @@ pub fn driver(bucket: &Bucket) -> Value {
 pub struct Replica {
     name: String,
     process: Process,
+    place: Place,
     port: Port,
     config: PathBuf,
     log: PathBuf,
@@ -62,7 +64,7 @@ impl Replica {
 
     /// The same with more keys, which go over its own.
     pub async fn configured(lab: &Lab, name: &str, storage: &Storage, more: &Value) -> Self {
-        let port = Port::claim();
+        let (place, port) = (lab.place().clone(), lab.place().port());
         let config = configuration(lab, name, &port, storage, more);
         let scheme = if config["http"]["tls"].is_null() { "http" } else { "https" };
         let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
@@ -72,17 +74,17 @@ impl Replica {
             .tls_danger_accept_invalid_certs(true)
             .build()
             .unwrap_or_else(|error| panic!("HTTP client: {error}"));
-        let process = launch(name, &config, &log);
-        let mut replica = Self { name: name.to_owned(), process, port, config, log, probe, scheme };
+        let process = launch(name, &place, &config, &log);
+        let mut replica = Self { name: name.to_owned(), process, place, port, config, log, probe, scheme };
         replica.ready().await;
         replica
     }
 
     /// Starts one that has to refuse to serve, and answers what it said.
     pub async fn refused(lab: &Lab, name: &str, storage: &Storage, settings: &Value) -> String {
-        let config = configuration(lab, name, &Port::claim(), storage, settings);
+        let config = configuration(lab, name, &lab.place().port(), storage, settings);
         let config = lab.file(&format!("{name}.json"), &format!("{config:#}"));
-        let mut process = launch(name, &config, &lab.log(name));
+        let mut process = launch(name, lab.place(), &config, &lab.log(name));
         let status = process.ended(wait::START).await;
         assert!(!status.success(), "{name} ended with {status}");
         process.output()
@@ -102,7 +104,7 @@ impl Replica {
     /// Starts it again after it has ended, waits until it is ready, and answers how long that took.
     pub async fn restart(&mut self) -> Duration {
         assert!(!self.process.is_alive(), "{} still runs", self.name);
-        self.process = launch(&self.name, &self.config, &self.log);
+        self.process = launch(&self.name, &self.place, &self.config, &self.log);
         self.ready().await
     }
 
@@ -152,7 +154,16 @@ impl Replica {
 
     /// The status of `/readyz`, if it answers.
     pub async fn readiness(&self) -> Option<u16> {
-        let url = format!("{}://{}{}", self.scheme, self.address(), ready_path());
+        self.health(&ready_path()).await
+    }
+
+    /// The status of `/livez`, if it answers.
+    pub async fn liveness(&self) -> Option<u16> {
+        self.health("/livez").await
+    }
+
+    async fn health(&self, path: &str) -> Option<u16> {
+        let url = format!("{}://{}{path}", self.scheme, self.address());
         self.probe.get(&url).send().await.ok().map(|answer| answer.status().as_u16())
     }
 
@@ -175,7 +186,7 @@ fn configuration(lab: &Lab, name: &str, port: &Port, storage: &Storage, more: &V
     let scratch = lab.path().join(format!("{name}-scratch"));
     let mut config = json!({
         "storage": storage.section(&scratch),
-        "http": {"address": "127.0.0.1", "port": port.number().to_string()},
+        "http": {"address": port.ip(), "port": port.number().to_string()},
         "log": {"level": "info"},
     });
     merge(&mut config, more);
@@ -195,8 +206,8 @@ pub fn merge(config: &mut Value, more: &Value) {
     }
 }
 
-fn launch(name: &str, config: &std::path::Path, log: &std::path::Path) -> Process {
+fn launch(name: &str, place: &Place, config: &std::path::Path, log: &std::path::Path) -> Process {
     let mut command = tools::wharf_command(tools::wharf());
     command.arg("serve").arg(config);
-    Process::start(name, &command, log)
+    Process::start(name, &place.command(&command), log)
 }

@@ -1,4 +1,4 @@
-//! SeaweedFS: a real S3 store on loopback.
+//! SeaweedFS: a real S3 store.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -44,10 +44,12 @@ impl Seaweed {
         }]});
         let identities = lab.file("seaweed-s3.json", &identities.to_string());
 
-        let s3 = Port::claim();
+        let place = lab.place();
+        let (s3, address) = (place.port(), place.address());
         let mut command = Command::new(tools::find("weed"));
         command
-            .args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"])
+            .args(["-logtostderr=true", "server", "-filer", "-s3"])
+            .args([format!("-ip={address}"), format!("-ip.bind={address}")])
             // Volumes are made as they are needed; the limit keeps the disk of a test small.
             .args(["-volume.max=0", "-master.volumeSizeLimitMB=1024", "-master.electionTimeout=1s"])
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
@@ -68,11 +70,11 @@ impl Seaweed {
             "s3.port.grpc",
         ]
         .into_iter()
-        .map(|flag| (flag, Port::claim()))
+        .map(|flag| (flag, place.port()))
         .collect();
         command.args(others.iter().map(|(flag, port)| format!("-{flag}={}", port.number())));
 
-        let log = lab.log("seaweed");
+        let (command, log) = (place.command(&command), lab.log("seaweed"));
         let process = Process::start(NAME, &command, &log);
         let mut store = Self { process, command, log, s3, others };
         let bucket = store.bucket();

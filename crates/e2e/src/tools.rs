@@ -50,6 +50,23 @@ pub fn wharf_command(program: PathBuf) -> Command {
     command
 }
 
+/// A command that is given to another program, with its environment and its directory.
+#[must_use]
+pub fn within(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    outer
+}
+
 /// Runs a command to its end and answers what it printed; panics with everything it said when it fails.
 pub fn run(command: &mut Command) -> String {
     let (success, output) = attempt(command);
@@ -62,18 +79,7 @@ pub fn run(command: &mut Command) -> String {
 ///
 /// A client that hangs is ended after five minutes.
 pub fn attempt(command: &mut Command) -> (bool, String) {
-    let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=10", "300"]).arg(command.get_program()).args(command.get_args());
-    for (key, value) in command.get_envs() {
-        match value {
-            Some(value) => bounded.env(key, value),
-            None => bounded.env_remove(key),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        bounded.current_dir(directory);
-    }
-    let output = bounded
+    let output = within("timeout", &["--kill-after=10", "300"], command)
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));

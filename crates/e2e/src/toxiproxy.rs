@@ -76,10 +76,11 @@ impl Toxic {
 impl Toxiproxy {
     /// Starts it in front of `upstream`.
     pub async fn start(lab: &Lab, upstream: &str) -> Self {
-        let (api, port) = (Port::claim(), Port::claim());
+        let place = lab.place();
+        let (api, port) = (place.port(), place.port());
         let mut command = Command::new(tools::find("toxiproxy"));
-        command.args(["-host", "127.0.0.1", "-port", &api.number().to_string()]);
-        let mut process = Process::start("toxiproxy", &command, &lab.log("toxiproxy"));
+        command.args(["-host", &place.address().to_string(), "-port", &api.number().to_string()]);
+        let mut process = Process::start("toxiproxy", &place.command(&command), &lab.log("toxiproxy"));
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
             .build()
