@@ -11,8 +11,8 @@ use crate::compare::{Options, compare};
 use crate::failure::Outcome;
 use crate::growth::grow;
 use crate::limits::Limits;
-use crate::report;
 use crate::workload::{self, Scale};
+use crate::{report, scaling};
 
 /// Measures registries beside each other.
 ///
@@ -30,6 +30,8 @@ enum Command {
     Compare(Compare),
     /// What an operation costs, in calls of the store, against what the registry holds.
     Growth(Growth),
+    /// The throughput of one replica and of several, each on a host whose link is limited. Needs root.
+    Scaling(Scaling),
     /// What this machine can do: hashing, and writing to the disk.
     Limits,
     /// The workloads of `compare`.
@@ -76,6 +78,25 @@ struct Growth {
     out: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Scaling {
+    /// The limit of each replica's link, in megabits a second, in each direction.
+    #[arg(long, default_value_t = 100)]
+    megabits: u64,
+    /// The largest number of replicas.
+    #[arg(long, default_value_t = 4)]
+    replicas: usize,
+    /// How often each number of replicas is measured, besides one round that does not count.
+    #[arg(long, default_value_t = 5)]
+    rounds: u64,
+    /// How long each time.
+    #[arg(long, default_value_t = 6.0)]
+    seconds: f64,
+    /// Directory for the table, the figures and the picture.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -102,6 +123,13 @@ async fn run(command: Command) -> Outcome<()> {
             let growth = grow(&arguments.peer, &arguments.sizes).await?;
             report::write_growth(&arguments.out, &growth)?;
             print(&report::growth_table(&growth))
+        }
+        Command::Scaling(Scaling { megabits, replicas, rounds, seconds, out }) => {
+            // It has threads of its own, on the clients' host.
+            let scaling = scaling::scale(&scaling::Options { megabits, replicas, rounds, seconds })?;
+            scaling::write(&out, &scaling)?;
+            print(&scaling::markdown(&scaling))?;
+            scaling.check()
         }
         Command::Limits => {
             let limits = Limits::measure(&std::env::temp_dir(), 512 << 20)?;

@@ -1,4 +1,4 @@
-//! Pictures: SVG, written by hand because two kinds of them are all that there is.
+//! Pictures: SVG, written by hand because three kinds of them are all that there is ([`crate::scaling`] has the third).
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::growth::Growth;
 use crate::measure::Ratio;
 use crate::report::short;
 
-const COLOURS: [&str; 6] = ["#1b6ca8", "#d1495b", "#3a7d44", "#8d5a97", "#b8860b", "#4f5d75"];
+pub(crate) const COLOURS: [&str; 6] = ["#1b6ca8", "#d1495b", "#3a7d44", "#8d5a97", "#b8860b", "#4f5d75"];
 const LABEL: f64 = 430.0;
 const WIDTH: f64 = 620.0;
 const LINE: f64 = 22.0;
@@ -117,14 +117,14 @@ impl Panel {
     }
 }
 
-fn begin(width: f64, height: f64) -> String {
+pub(crate) fn begin(width: f64, height: f64) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     )
 }
 
-fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
+pub(crate) fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
     let _ = writeln!(
         svg,
         r#"<line x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}" stroke="{colour}"/>"#,
@@ -132,7 +132,7 @@ fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
     );
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
+pub(crate) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#);
 }

@@ -39,7 +39,10 @@ impl Balancer {
     pub async fn shipped(lab: &Lab, replicas: &[String]) -> Self {
         let (port, statistics) = (lab.place().port(), lab.place().port());
         let mut command = Command::new(tools::find("haproxy"));
-        command.arg("-db").arg("-f").arg(lab.file("haproxy.cfg", &shipped_configuration(replicas.len())));
+        command
+            .arg("-db")
+            .arg("-f")
+            .arg(lab.file(&format!("haproxy-{}.cfg", port.number()), &shipped_configuration(replicas.len())));
         command.env("REGISTRY_BIND", port.address()).env("REGISTRY_STATS", statistics.address());
         for (index, replica) in replicas.iter().enumerate() {
             command.env(format!("REPLICA_{}", index + 1), replica);

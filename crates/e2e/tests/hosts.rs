@@ -18,10 +18,12 @@ use wharf_e2e::balancer::SERVED_BY;
 use wharf_e2e::load::{Done, Load};
 use wharf_e2e::netns::{Cluster, Hosts, Options, inside};
 use wharf_e2e::patient::{Patient, Rules};
+use wharf_e2e::place::Clock;
 use wharf_e2e::toxiproxy::Toxic;
 use wharf_e2e::workload::{Plan, Worker, check};
 use wharf_e2e::{Client, Content, Lab, say, wait};
 
+const REPLICAS: usize = 3;
 const WORKERS: u64 = 2;
 const REPOSITORIES: [&str; 2] = ["hosts/a", "hosts/b"];
 /// How long a fault lasts.
@@ -44,7 +46,7 @@ enum Promise {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn a_replica_loses_the_bucket() {
-    on_hosts("hosts-bucket", &Options::default(), async |scene| {
+    on_hosts("hosts-bucket", &Ask::default(), async |scene| {
         scene
             .suffer("one replica cut off from the bucket", Promise::NoneFails, async |scene| {
                 let (replica, bucket) = (&scene.hosts.replicas[0], &scene.hosts.bucket);
@@ -65,7 +67,7 @@ fn a_replica_loses_the_bucket() {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn a_replica_loses_the_balancer() {
-    on_hosts("hosts-balancer", &Options::default(), async |scene| {
+    on_hosts("hosts-balancer", &Ask::default(), async |scene| {
         scene
             .suffer("one replica cut off from the balancer", Promise::NoneFails, async |scene| {
                 let (replica, balancer) = (&scene.hosts.replicas[0], &scene.hosts.balancer);
@@ -83,19 +85,19 @@ fn a_replica_loses_the_balancer() {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn the_bucket_is_away() {
-    on_hosts("hosts-away", &Options::default(), async |scene| {
+    on_hosts("hosts-away", &Ask::default(), async |scene| {
         scene
             .suffer("the bucket away for 20 s", Promise::NothingIsLost, async |scene| {
                 scene.hosts.bucket.unplug();
                 let begin = Instant::now();
-                let turned = join_all((0..3).map(|number| scene.turns(number, 503))).await;
+                let turned = join_all((0..REPLICAS).map(|number| scene.turns(number, 503))).await;
                 rest(begin).await;
                 for replica in &scene.cluster.replicas {
                     assert_eq!(replica.liveness().await, Some(200));
                 }
                 scene.hosts.bucket.plug();
                 let back = Instant::now();
-                join_all((0..3).map(|number| scene.turns(number, 200))).await;
+                join_all((0..REPLICAS).map(|number| scene.turns(number, 200))).await;
                 format!(
                     "all not ready after {}, live all the time; all ready again {} after the bucket",
                     short(turned.into_iter().max().unwrap()),
@@ -109,7 +111,7 @@ fn the_bucket_is_away() {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn the_bucket_is_slow() {
-    on_hosts("hosts-slow", &Options { may_be_slow: true, ..Options::default() }, async |scene| {
+    on_hosts("hosts-slow", &Ask { may_be_slow: true, ..Ask::default() }, async |scene| {
         scene
             .suffer("a slow bucket: 300 ms a call", Promise::NoneFails, async |scene| {
                 let slow = scene.cluster.slow.as_ref().unwrap();
@@ -131,7 +133,7 @@ fn the_bucket_is_slow() {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn a_replica_is_killed() {
-    on_hosts("hosts-killed", &Options::default(), async |scene| {
+    on_hosts("hosts-killed", &Ask::default(), async |scene| {
         scene
             .suffer("a replica killed (SIGKILL), started after 10 s", Promise::NoneFails, async |scene| {
                 scene.cluster.replicas[1].kill();
@@ -147,7 +149,7 @@ fn a_replica_is_killed() {
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
 fn a_host_vanishes() {
-    on_hosts("hosts-vanished", &Options::default(), async |scene| {
+    on_hosts("hosts-vanished", &Ask::default(), async |scene| {
         let uploads = begin_uploads(&scene.client.clone()).await;
         scene
             .suffer("a replica's host gone: cable out, connections open", Promise::NoneFails, async move |scene| {
@@ -174,14 +176,43 @@ fn a_host_vanishes() {
 
 #[test]
 #[ignore = "hosts need root: tools/hosts"]
-fn clocks_are_wrong() {
-    let settings = json!({"storage": {"gcInterval": "1s"}});
-    let options = Options { settings, clocks: vec![(0, "+5h"), (1, "-5h")], ..Options::default() };
-    on_hosts("hosts-clocks", &options, async |scene| {
+fn a_clock_goes_wrong() {
+    on_hosts("hosts-clock", &Ask { has_clocks: true, ..Ask::default() }, async |scene| {
         scene
-            .suffer("clocks of two replicas wrong by 5 hours, one each way", Promise::NoneFails, async |_| {
+            .suffer("a replica's clock goes wrong by 5 hours", Promise::NoneFails, async |scene| {
+                scene.clocks[0].set("+5h");
+                let begin = Instant::now();
+                let turned = scene.turns(0, 503).await;
+                rest(begin).await;
+                assert_eq!(scene.cluster.replicas[0].liveness().await, Some(200));
+                scene.clocks[0].set("+0h");
+                let back = scene.turns(0, 200).await;
+                format!(
+                    "the bucket refuses its requests (RequestTimeTooSkewed): not ready after {}, live; ready {} after its clock is \
+                     right",
+                    short(turned),
+                    short(back)
+                )
+            })
+            .await;
+    });
+}
+
+#[test]
+#[ignore = "hosts need root: tools/hosts"]
+fn clocks_are_wrong_and_the_bucket_does_not_mind() {
+    // The collectors look every second at what the clock that is ahead calls five hours old.
+    let settings = json!({"storage": {"gcInterval": "1s"}});
+    on_hosts("hosts-clocks", &Ask { has_clocks: true, is_open: true, settings, ..Ask::default() }, async |scene| {
+        scene
+            .suffer("two replicas' clocks wrong by 5 hours, one each way", Promise::NothingIsLost, async |scene| {
+                scene.clocks[0].set("+5h");
+                scene.clocks[1].set("-5h");
                 rest(Instant::now()).await;
-                "all ready".to_owned()
+                for replica in &scene.cluster.replicas {
+                    assert_eq!(replica.readiness().await, Some(200));
+                }
+                "all ready all the time".to_owned()
             })
             .await;
     });
@@ -193,17 +224,42 @@ struct Scene<'a> {
     hosts: &'a Hosts,
     cluster: Cluster,
     client: Client,
+    /// Of the replicas, where they were asked for.
+    clocks: Vec<Clock>,
+}
+
+/// What is special about a scene.
+#[derive(Clone, Debug, Default)]
+struct Ask {
+    settings: serde_json::Value,
+    may_be_slow: bool,
+    is_open: bool,
+    has_clocks: bool,
 }
 
 /// Runs a test on the clients' host.
-fn on_hosts(name: &str, options: &Options, test: impl AsyncFnOnce(&mut Scene<'_>) + Send) {
+fn on_hosts(name: &str, ask: &Ask, test: impl AsyncFnOnce(&mut Scene<'_>) + Send) {
     let lab = Lab::new(name);
-    let hosts = Hosts::new(&lab, 3);
+    let hosts = Hosts::new(&lab, REPLICAS);
+    let clocks: Vec<Clock> = match ask.has_clocks {
+        true => hosts.replicas.iter().map(|host| Clock::new(&lab, host.name(), "+0h")).collect(),
+        false => Vec::new(),
+    };
+    let options = Options {
+        settings: ask.settings.clone(),
+        clocks: clocks.iter().cloned().enumerate().collect(),
+        may_be_slow: ask.may_be_slow,
+        is_open: ask.is_open,
+    };
+    hosts.network.count("between_replicas", &hosts.replicas, &hosts.replicas);
+    hosts.network.count("to_bucket", &hosts.replicas, std::slice::from_ref(&hosts.bucket));
     inside(&hosts.clients, async || {
-        let cluster = Cluster::start(&lab, &hosts, options).await;
+        let cluster = Cluster::start(&lab, &hosts, &options).await;
         let client = Client::new([cluster.balancer.address()]);
-        test(&mut Scene { lab: &lab, hosts: &hosts, cluster, client }).await;
+        test(&mut Scene { lab: &lab, hosts: &hosts, cluster, client, clocks }).await;
     });
+    assert!(hosts.network.packets("to_bucket") > 0, "packets are counted");
+    assert_eq!(hosts.network.packets("between_replicas"), 0, "replicas have nothing to tell each other");
 }
 
 impl Scene<'_> {

@@ -6,6 +6,7 @@ use super::host::Host;
 use super::network::Network;
 use crate::balancer::Balancer;
 use crate::lab::Lab;
+use crate::place::Clock;
 use crate::replica::{Replica, Storage};
 use crate::seaweed::Seaweed;
 use crate::toxiproxy::Toxiproxy;
@@ -45,8 +46,10 @@ impl Hosts {
 pub struct Options {
     /// More keys of the replicas' configuration.
     pub settings: Value,
-    /// Clocks that are wrong: number of the replica, and by how much (`+5h`).
-    pub clocks: Vec<(usize, &'static str)>,
+    /// Clocks of replicas, by their numbers.
+    pub clocks: Vec<(usize, Clock)>,
+    /// Whether the S3 server serves whoever asks: then it does not look at clocks either.
+    pub is_open: bool,
     /// Whether something stands before the S3 server, on its host, that can make it slow.
     pub may_be_slow: bool,
 }
@@ -68,7 +71,10 @@ impl Cluster {
     /// Starts it. To be called on the clients' host.
     pub async fn start(lab: &Lab, hosts: &Hosts, options: &Options) -> Self {
         let at_bucket = lab.at(hosts.bucket.place());
-        let store = Seaweed::start(&at_bucket).await;
+        let store = match options.is_open {
+            true => Seaweed::start_open(&at_bucket).await,
+            false => Seaweed::start(&at_bucket).await,
+        };
         let slow = match options.may_be_slow {
             true => Some(Toxiproxy::start(&at_bucket, &store.address()).await),
             false => None,
@@ -78,7 +84,7 @@ impl Cluster {
         let mut replicas = Vec::new();
         for (number, host) in hosts.replicas.iter().enumerate() {
             let clock = options.clocks.iter().find(|(of, _)| *of == number);
-            let place = clock.map_or_else(|| host.place(), |(_, wrong_by)| host.place().with_clock(wrong_by));
+            let place = clock.map_or_else(|| host.place(), |(_, clock)| host.place().with_clock(clock.clone()));
             replicas.push(Replica::configured(&lab.at(place), host.name(), &storage, &options.settings).await);
         }
         let addresses: Vec<String> = replicas.iter().map(Replica::address).collect();
