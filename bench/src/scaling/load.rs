@@ -10,15 +10,15 @@ use crate::client::Connection;
 use crate::failure::Outcome;
 use crate::protocol;
 
-/// Bytes of a blob.
-pub(super) const BLOB: u64 = 8 << 20;
+/// Mebibytes of blobs, in turn. Large enough that a push sends parts on to the bucket while it still takes in others, and so uses
+/// both directions of a link at once; different, so that clients do not keep step.
+pub(super) const SIZES: [u64; 4] = [8, 6, 10, 7];
 /// Clients for each replica.
-pub(super) const CLIENTS: usize = 4;
-/// How many blobs there are to pull.
-const BLOBS: usize = 8;
+pub(super) const CLIENTS: usize = 6;
 const REPOSITORY: &str = "bench/scaling";
-/// Until all links are busy.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Until all links are busy in both directions. Clients begin one after the other in this time: of those that begin at once, all take
+/// in first and all send on afterwards, for a while.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) async fn fill(address: &str) -> Outcome<()> {
 
 fn blobs() -> &'static [Blob] {
     static BLOBS_TO_PULL: OnceLock<Vec<Blob>> = OnceLock::new();
-    BLOBS_TO_PULL.get_or_init(|| (0..BLOBS).map(|_| Blob::new(BLOB)).collect())
+    BLOBS_TO_PULL.get_or_init(|| SIZES.iter().map(|size| Blob::new(size << 20)).collect())
 }
 
 impl Load {
@@ -62,6 +62,7 @@ impl Load {
         let begin = Instant::now() + WARM_UP;
         let end = begin + self.window;
         let clients = (0..self.clients).map(|number| async move {
+            tokio::time::sleep(WARM_UP.mul_f64(number as f64 / self.clients as f64)).await;
             let mut at = Connection::open(&self.address).await?;
             let mut bytes = 0.0;
             let mut count = number;
@@ -69,10 +70,13 @@ impl Load {
                 let from = Instant::now();
                 let size = match way {
                     Way::Pull => {
-                        let blob = &blobs()[count % BLOBS];
+                        let blob = &blobs()[count % SIZES.len()];
                         protocol::get(&mut at, &protocol::blob_path(REPOSITORY, blob.digest())).await?
                     }
-                    Way::Push => protocol::push_whole(&mut at, REPOSITORY, &Blob::new(BLOB)).await?,
+                    Way::Push => {
+                        let blob = Blob::new(SIZES[count % SIZES.len()] << 20);
+                        protocol::push_whole(&mut at, REPOSITORY, &blob).await?
+                    }
                 };
                 bytes += size as f64 * share((from, Instant::now()), (begin, end));
                 count += 1;

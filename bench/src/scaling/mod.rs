@@ -40,8 +40,8 @@ pub struct Options {
 pub struct Scaling {
     /// The limit of a replica's link, in megabits a second, in each direction.
     pub megabits: u64,
-    /// The bytes of a blob.
-    pub blob: u64,
+    /// The mebibytes of blobs, in turn.
+    pub blobs: [u64; 4],
     /// How many clients there are for each replica.
     pub clients: usize,
     /// A row for each number of replicas, beginning with one.
@@ -90,7 +90,7 @@ pub fn scale(options: &Options) -> Outcome<Scaling> {
         to_bucket: packets("to_bucket"),
         to_balancer: packets("to_balancer"),
     };
-    Ok(Scaling { megabits: options.megabits, blob: load::BLOB, clients: load::CLIENTS, rows, packets })
+    Ok(Scaling { megabits: options.megabits, blobs: load::SIZES, clients: load::CLIENTS, rows, packets })
 }
 
 /// One cluster of all replicas, and a balancer for each number of them, so that all are measured in turn.
@@ -170,7 +170,7 @@ mod tests {
     fn scaling(three: f64, to_replicas: u64) -> Scaling {
         let row = |replicas, rate| Row { replicas, pull: vec![rate, 1.0, 1000.0], push: vec![rate; 2] };
         let packets = Packets { to_replicas, to_bucket: 5, to_balancer: 7 };
-        Scaling { megabits: 100, blob: 1, clients: 1, rows: vec![row(1, 90.0), row(3, three)], packets }
+        Scaling { megabits: 100, blobs: load::SIZES, clients: 1, rows: vec![row(1, 90.0), row(3, three)], packets }
     }
 
     #[test]

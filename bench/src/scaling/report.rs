@@ -17,13 +17,14 @@ pub(crate) fn write(directory: &Path, scaling: &Scaling) -> Outcome<()> {
 
 /// A table, and what the switch saw.
 pub(crate) fn markdown(scaling: &Scaling) -> String {
-    let Scaling { megabits, blob, clients, rows, packets } = scaling;
+    let Scaling { megabits, blobs, clients, rows, packets } = scaling;
     let rounds = rows.first().map_or(0, |row| row.pull.len());
     let mut text = format!(
-        "Each replica's link: {megabits} Mbit/s in each direction. {clients} clients for each replica, blobs of {} MiB, medians \
+        "Each replica's link: {megabits} Mbit/s in each direction. {clients} clients for each replica, blobs of {} to {} MiB, medians \
          of {rounds} rounds in turn (lowest–highest).\n\n| replicas | pull, Mbit/s | times one | push, Mbit/s | times one |\n\
          | --- | --- | --- | --- | --- |\n",
-        blob >> 20
+        blobs.iter().min().unwrap_or(&0),
+        blobs.iter().max().unwrap_or(&0),
     );
     for row in rows {
         let (pull, push) = scaling.times(row);
