@@ -45,6 +45,14 @@ garage:
     test -x .cache/cargo/bin/garage || CARGO_PROFILE_DEV_DEBUG=0 cargo install garage --version 2.5.0 --locked --debug --root .cache/cargo
     tools/test e2e --test unconditional -- --ignored
 
+# A cluster on hosts of its own: what clients see when hosts and links fail. Needs root.
+hosts *test:
+    tools/hosts test {{test}}
+
+# Throughput with one to four replicas whose links are limited, and its picture in docs. Needs root, and a quiet machine.
+scaling *arguments:
+    tools/hosts scaling {{arguments}}
+
 # What a busy collector does to pushes. Says something only on a machine that does nothing else.
 push-latency:
     tools/test e2e --test push_latency -- --ignored
