@@ -57,6 +57,10 @@ scaling *arguments:
 push-latency:
     tools/test e2e --test push_latency -- --ignored
 
+# What a token costs a pull. Says something only on a machine that does nothing else; WHARF_BIN names a release's program.
+auth-cost:
+    tools/test e2e --test auth_cost -- --ignored
+
 # Wharf beside other registries, measured: just bench compare --only manifest
 bench *arguments:
     tools/bench {{arguments}}

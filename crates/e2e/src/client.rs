@@ -23,6 +23,8 @@ pub struct Client {
     scheme: &'static str,
     addresses: Arc<[String]>,
     next: Arc<AtomicUsize>,
+    /// Shown with each request.
+    token: Option<Arc<str>>,
 }
 
 /// An upload session, as the client knows it.
@@ -44,7 +46,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()
             .unwrap_or_else(|error| panic!("HTTP client: {error}"));
-        Self { http, scheme: "http", addresses: addresses.into_iter().collect(), next: Arc::default() }
+        Self { http, scheme: "http", addresses: addresses.into_iter().collect(), next: Arc::default(), token: None }
     }
 
     /// A client of these by TLS, which trusts one authority and may show a certificate (with its key behind it, PEM).
@@ -56,13 +58,23 @@ impl Client {
             builder = builder.identity(identity.unwrap_or_else(|error| panic!("a certificate: {error}")));
         }
         let http = builder.build().unwrap_or_else(|error| panic!("HTTP client: {error}"));
-        Self { http, scheme: "https", addresses: addresses.into_iter().collect(), next: Arc::default() }
+        Self { http, scheme: "https", addresses: addresses.into_iter().collect(), next: Arc::default(), token: None }
     }
 
     /// A request to the next address. `path` begins with `/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len();
-        self.http.request(method, format!("{}://{}{path}", self.scheme, self.addresses[index]))
+        let request = self.http.request(method, format!("{}://{}{path}", self.scheme, self.addresses[index]));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// The same client, with a token.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self { token: Some(token.into()), ..self }
     }
 
     /// Begins an upload session.

@@ -105,6 +105,17 @@ impl Process {
         }
     }
 
+    /// What it has had of the processors so far (proc_pid_stat(5): two fields in hundredths of a second).
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        // The name in parentheses may contain spaces.
+        let (_, fields) = text.rsplit_once(')').unwrap_or_else(|| panic!("{path}: {text}"));
+        let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// The peak of its resident memory so far, in bytes.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {

@@ -140,6 +140,12 @@ impl Replica {
         self.process.id()
     }
 
+    /// What it has had of the processors so far.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        self.process.processor_time()
+    }
+
     /// The peak of its resident memory so far, in bytes.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
