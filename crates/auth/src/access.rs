@@ -290,10 +290,8 @@ impl Ways {
     }
 
     async fn by_token(&self, token: &str) -> Result<Caller, Unknown> {
-        if let Some(issuer) = &self.issuer
-            && issuer.has_made(token)
-        {
-            return issuer.verify(token)?.lookup(self).await;
+        if let Some(ours) = self.issuer.as_ref().and_then(|issuer| issuer.read(token)) {
+            return ours?.lookup(self).await;
         }
         if let Some(workloads) = &self.workloads
             && let Some(caller) = workloads.verify(token).await?

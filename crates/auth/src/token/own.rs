@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,6 +31,24 @@ pub struct Issuer {
     key_id: String,
     lifetime: Duration,
     marks: hmac::Key,
+    /// What tokens that were looked at before say: a client shows the same one with every request of a pull. Whether it is over, and
+    /// whether what it was given for still stands, is asked each time.
+    known: Cache<Box<str>, Arc<Claims>, ByLength>,
+}
+
+/// Bounds the memory of known tokens.
+#[derive(Clone, Copy)]
+struct ByLength;
+
+/// The most memory for that, in bytes, and about how many tokens.
+const MEMORY: u64 = 4 << 20;
+const TOKENS: usize = 4096;
+
+impl Weighter<Box<str>, Arc<Claims>> for ByLength {
+    fn weight(&self, token: &Box<str>, _: &Arc<Claims>) -> u64 {
+        // What it says takes about as much again.
+        512 + 2 * token.len() as u64
+    }
 }
 
 /// A token that was made.
@@ -92,6 +112,7 @@ impl Issuer {
             key_id: hex::encode(&secret::derive(shared, "wharf token key id 1")[..8]),
             lifetime,
             marks: hmac::Key::new(hmac::HMAC_SHA256, &secret::derive(shared, "wharf token password mark 1")),
+            known: Cache::with_weighter(TOKENS, MEMORY, ByLength),
         }
     }
 
@@ -137,16 +158,25 @@ impl Issuer {
         Ok(Token { text, lifetime, issued })
     }
 
-    /// Whether a token says that it is one of ours.
-    pub(crate) fn has_made(&self, token: &str) -> bool {
-        token.len() <= LONGEST && decode_header(token).is_ok_and(|header| header.kid.as_deref() == Some(&self.key_id))
+    /// What a token says; `None` where it does not say that it is one of ours. Whether what it was given for still stands is the
+    /// caller's to ask.
+    pub(crate) fn read(&self, token: &str) -> Option<Result<Arc<Claims>, BadToken>> {
+        if let Some(claims) = self.known.get(token) {
+            let is_over = claims.exp + LEEWAY < secret::now();
+            return Some(if is_over { Err(BadToken::Expired) } else { Ok(claims) });
+        }
+        let is_ours = |header: Header| header.kid.as_deref() == Some(&self.key_id);
+        if token.len() > LONGEST || !decode_header(token).is_ok_and(is_ours) {
+            return None;
+        }
+        let claims = self.verify(token).map(Arc::new);
+        if let Ok(claims) = &claims {
+            self.known.insert(token.into(), claims.clone());
+        }
+        Some(claims)
     }
 
-    /// Looks at a token. Whether what it was given for still stands is the caller's to ask.
-    pub(crate) fn verify(&self, token: &str) -> Result<Claims, BadToken> {
-        if token.len() > LONGEST || decode_header(token)?.kid.as_deref() != Some(&self.key_id) {
-            return Err(BadToken::Invalid);
-        }
+    fn verify(&self, token: &str) -> Result<Claims, BadToken> {
         let claims: Claims = decode(token, &self.decoding, &self.validation)?.claims;
         // Nobody has no name, and somebody has one.
         if claims.sub.is_empty() != (claims.via == Proof::Nothing) {
@@ -158,28 +188,30 @@ impl Issuer {
 
 impl Claims {
     /// The bearer, if what the token was given for still stands.
-    pub(crate) async fn lookup(self, ways: &Ways) -> Result<Caller, Unknown> {
+    pub(crate) async fn lookup(&self, ways: &Ways) -> Result<Caller, Unknown> {
         let Self { sub, via, groups, access, claims, .. } = self;
-        let known = |via| Some(Caller::user(&sub, groups.clone(), via));
+        let known = |via| Some(Caller::user(sub, groups.clone(), via));
         let caller = match via {
             Proof::Nothing => Some(Caller::default()),
-            Proof::Password(mark) if ways.mark(&sub).is_some_and(|now| now == mark) => known(Via::Password(mark)),
+            Proof::Password(mark) if ways.mark(sub).is_some_and(|now| now == *mark) => {
+                known(Via::Password(mark.clone()))
+            }
             Proof::Password(_) => None,
             Proof::Directory => known(Via::Directory),
             Proof::Certificate => known(Via::Certificate),
             // Where workloads are no way to log in any more, what was given to them is worth nothing either.
-            Proof::Workload(ends) if ways.workloads.is_some() => known(Via::Workload { ends }),
+            Proof::Workload(ends) if ways.workloads.is_some() => known(Via::Workload { ends: *ends }),
             Proof::Workload(_) => None,
-            Proof::Key(id) => match u128::from_str_radix(&id, 16) {
-                Ok(id) => ways.by_key_id(&sub, id).await?,
+            Proof::Key(id) => match u128::from_str_radix(id, 16) {
+                Ok(id) => ways.by_key_id(sub, id).await?,
                 Err(_) => None,
             },
         };
         let mut caller = caller.ok_or(Unknown::Invalid)?;
         if let Some(user) = &mut caller.user {
-            user.claims = claims;
+            user.claims.clone_from(claims);
         }
-        caller.limit = caller.limit.and_scopes(access);
+        caller.limit = caller.limit.and_scopes(access.clone());
         Ok(caller)
     }
 }
@@ -231,12 +263,15 @@ mod tests {
     fn another_replica_reads_what_one_has_made() {
         let scopes = Scope::parse_all(["repository:a:pull"].into_iter()).unwrap();
         let token = issuer().issue(&eve(), scopes.clone()).unwrap();
-        let claims = issuer().verify(&token.text).unwrap();
+        let claims = issuer().read(&token.text).unwrap().unwrap();
         assert_eq!((claims.sub.as_str(), &claims.access), ("eve", &scopes));
         assert_eq!(claims.via, Proof::Password("mark".to_owned()));
         let nobody = issuer().issue(&Caller::default(), scopes).unwrap();
-        assert_eq!(issuer().verify(&nobody.text).unwrap().via, Proof::Nothing);
-        assert!(issuer().verify(&forged(&header(), |_| (), &key())).is_ok(), "the forger of this test can sign");
+        assert_eq!(issuer().read(&nobody.text).unwrap().unwrap().via, Proof::Nothing);
+        assert!(
+            matches!(issuer().read(&forged(&header(), |_| (), &key())), Some(Ok(_))),
+            "the forger of this test can sign"
+        );
     }
 
     #[test]
@@ -268,12 +303,30 @@ mod tests {
             ("nonsense", "a.b.c".to_owned()),
             ("nothing", String::new()),
         ] {
-            assert_eq!(issuer().verify(&token).err(), Some(BadToken::Invalid), "{what}");
+            assert!(matches!(issuer().read(&token), None | Some(Err(BadToken::Invalid))), "{what}");
         }
         let over = forged(&header(), set("exp", json!(secret::now() - LEEWAY - 1)), &key());
-        assert_eq!(issuer().verify(&over).err(), Some(BadToken::Expired));
-        assert!(
-            Issuer::new(b"another key", Duration::from_secs(300)).verify(&forged(&header(), |_| (), &key())).is_err()
-        );
+        assert!(matches!(issuer().read(&over), Some(Err(BadToken::Expired))));
+        let stranger = Issuer::new(b"another key", Duration::from_secs(300));
+        assert!(stranger.read(&forged(&header(), |_| (), &key())).is_none());
+    }
+
+    #[test]
+    fn a_token_that_is_known_is_still_looked_at() {
+        let issuer = issuer();
+        let token = issuer.issue(&eve(), Vec::new()).unwrap().text;
+        assert!(matches!(issuer.read(&token), Some(Ok(_))) && matches!(issuer.read(&token), Some(Ok(_))));
+        let claims = issuer.known.get(token.as_str()).unwrap();
+        assert!(!matches!(issuer.read(&token[..token.len() - 1]), Some(Ok(_))), "but for its last letter");
+        let over = Claims { exp: secret::now() - LEEWAY - 1, ..(*claims).clone() };
+        issuer.known.insert(token.as_str().into(), Arc::new(over));
+        assert!(matches!(issuer.read(&token), Some(Err(BadToken::Expired))), "it is over by now");
+        // However long they are, they take no more than so much memory.
+        for i in 0..2000 {
+            let groups = vec!["x".repeat(4000), i.to_string()];
+            let long = issuer.issue(&Caller::user("eve", groups, Via::Directory), Vec::new()).unwrap().text;
+            assert!(matches!(issuer.read(&long), Some(Ok(_))));
+        }
+        assert!(issuer.known.weight() <= MEMORY);
     }
 }
