@@ -1,5 +1,6 @@
-//! A load as clients make it, for tests of what clients notice: crane pushes and pulls with the retries that it makes by
-//! itself, and beside it is a client that repeats nothing, so that what the balancer could not hide is known.
+//! A load as clients make it, for tests of what clients notice: crane, and where wanted a Docker engine, push and pull with the
+//! retries that they make by themselves, and beside them is a client that repeats nothing, so that what the balancer could not
+//! hide is known.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::content::digest;
+use crate::engines::Docker;
 use crate::image::Image;
 use crate::lab::Lab;
 use crate::{tools, wait};
@@ -25,13 +27,14 @@ const CRANES: usize = 2;
 pub struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
-    cranes: Vec<JoinHandle<Crane>>,
+    cranes: Vec<JoinHandle<Repeating>>,
+    docker: Option<JoinHandle<Repeating>>,
     raw: JoinHandle<Raw>,
 }
 
-/// What crane did: pushes of images that were never there before, and pulls of each.
+/// What clients did that repeat by themselves: pushes of images that were never there before, and pulls of each.
 #[derive(Debug, Default)]
-pub struct Crane {
+pub struct Repeating {
     /// How many pushes and pulls.
     pub operations: usize,
     /// Of them, those that failed, and those that brought something else than was pushed.
@@ -64,8 +67,10 @@ pub struct Raw {
 /// What clients did.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// Those that repeat.
-    pub crane: Crane,
+    /// All cranes.
+    pub crane: Repeating,
+    /// The Docker engine, where there was one.
+    pub docker: Repeating,
     /// The one that does not.
     pub raw: Raw,
 }
@@ -81,7 +86,17 @@ impl Load {
             tokio::task::spawn_blocking(move || push_and_pull(number, &place, &address, &stop, &done))
         });
         let raw = tokio::spawn(without_retries(Client::new([address.to_owned()]), stop.clone()));
-        Self { cranes: cranes.collect(), raw, stop, done }
+        Self { cranes: cranes.collect(), docker: None, raw, stop, done }
+    }
+
+    /// Starts a Docker engine too, which pushes and pulls.
+    #[must_use]
+    pub async fn with_docker(mut self, lab: &Lab, address: &str) -> Self {
+        let docker = Docker::start(lab).await;
+        let place = lab.directory("docker-images");
+        let (address, stop) = (address.to_owned(), self.stop.clone());
+        self.docker = Some(tokio::task::spawn_blocking(move || dock(&docker, &place, &address, &stop)));
+        self
     }
 
     /// Waits until crane has ended so many operations more.
@@ -97,7 +112,7 @@ impl Load {
     /// When a client did.
     pub async fn stop(self) -> Done {
         self.stop.store(true, Ordering::Relaxed);
-        let mut all = Crane::default();
+        let mut all = Repeating::default();
         for crane in self.cranes {
             let one = crane.await.unwrap_or_else(|error| panic!("crane: {error}"));
             all.operations += one.operations;
@@ -105,7 +120,11 @@ impl Load {
             all.longest = all.longest.max(one.longest);
             all.pushed.extend(one.pushed);
         }
-        Done { crane: all, raw: self.raw.await.unwrap_or_else(|error| panic!("client: {error}")) }
+        let docker = match self.docker {
+            Some(docker) => docker.await.unwrap_or_else(|error| panic!("docker: {error}")),
+            None => Repeating::default(),
+        };
+        Done { crane: all, docker, raw: self.raw.await.unwrap_or_else(|error| panic!("client: {error}")) }
     }
 }
 
@@ -122,9 +141,9 @@ impl Pushed {
     }
 }
 
-fn push_and_pull(number: usize, place: &Path, address: &str, stop: &AtomicBool, done: &AtomicUsize) -> Crane {
+fn push_and_pull(number: usize, place: &Path, address: &str, stop: &AtomicBool, done: &AtomicUsize) -> Repeating {
     let repository = format!("load/{number}");
-    let mut crane = Crane::default();
+    let mut crane = Repeating::default();
     for count in 0_u64.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -133,10 +152,10 @@ fn push_and_pull(number: usize, place: &Path, address: &str, stop: &AtomicBool, 
         let (layout, pulled) = (place.join(format!("{count}")), place.join(format!("{count}-back")));
         image.write_layout(&layout, "v1");
         let reference = format!("{address}/{repository}:{}", count % 5);
-        if crane.run(&["push", &layout.display().to_string(), &reference], done) {
+        if crane.crane(&["push", &layout.display().to_string(), &reference], done) {
             let (manifest, layer) = (image.digest(), digest(&image.layer));
             crane.pushed.push(Pushed { repository: repository.clone(), manifest, layer });
-            if crane.run(&["pull", "--format=oci", &reference, &pulled.display().to_string()], done) {
+            if crane.crane(&["pull", "--format=oci", &reference, &pulled.display().to_string()], done) {
                 let manifest = pulled.join("blobs/sha256").join(image.digest().trim_start_matches("sha256:"));
                 if std::fs::read(&manifest).map_or(true, |bytes| bytes != image.manifest) {
                     crane.failures.push(format!("{reference}: another image came back"));
@@ -150,16 +169,47 @@ fn push_and_pull(number: usize, place: &Path, address: &str, stop: &AtomicBool, 
     crane
 }
 
-impl Crane {
-    /// Runs it once; whether it succeeded.
-    fn run(&mut self, arguments: &[&str], done: &AtomicUsize) -> bool {
+/// An image of its own each time; once it was pushed, the engine forgets it and pulls it.
+fn dock(docker: &Docker, place: &Path, address: &str, stop: &AtomicBool) -> Repeating {
+    let mut done = Repeating::default();
+    for count in 0_u64.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let archive = place.join("layer.tar");
+        let image = Image::new(8_000_000_000 + count, IMAGE);
+        std::fs::write(&archive, &image.layer).unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
+        let reference = format!("{address}/load/docker:{}", count % 5);
+        let id = tools::run(docker.command().arg("import").arg(&archive).arg(&reference)).trim().to_owned();
+        let pushed = done.run(docker.command().args(["push", "--quiet", &reference]));
+        tools::run(docker.command().args(["image", "rm", "--force", &id]));
+        if pushed && done.run(docker.command().args(["pull", "--quiet", &reference])) {
+            let back = tools::run(docker.command().args(["image", "inspect", "--format", "{{.Id}}", &reference]));
+            if back.trim() != id {
+                done.failures.push(format!("{reference}: another image came back"));
+            }
+            tools::run(docker.command().args(["image", "rm", "--force", &id]));
+        }
+    }
+    done
+}
+
+impl Repeating {
+    /// Runs crane once; whether it succeeded.
+    fn crane(&mut self, arguments: &[&str], done: &AtomicUsize) -> bool {
+        let success = self.run(Command::new(tools::find("crane")).arg("--insecure").args(arguments));
+        done.fetch_add(1, Ordering::Relaxed);
+        success
+    }
+
+    /// Runs a command once; whether it succeeded.
+    fn run(&mut self, command: &mut Command) -> bool {
         let begin = Instant::now();
-        let (success, output) = tools::attempt(Command::new(tools::find("crane")).arg("--insecure").args(arguments));
+        let (success, output) = tools::attempt(command);
         self.operations += 1;
         self.longest = self.longest.max(begin.elapsed());
-        done.fetch_add(1, Ordering::Relaxed);
         if !success {
-            self.failures.push(format!("crane {arguments:?} after {:?}: {output}", begin.elapsed()));
+            self.failures.push(format!("{command:?} after {:?}: {output}", begin.elapsed()));
         }
         success
     }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use wharf_e2e::balancer::Balancer;
-use wharf_e2e::load::Load;
+use wharf_e2e::load::{Done, Load};
 use wharf_e2e::{Lab, Replica, Seaweed, Storage, say};
 
 /// How often each replica is replaced, or one of them killed: `WHARF_E2E_ROUNDS`.
@@ -20,7 +20,8 @@ fn rounds() -> usize {
 async fn replicas_are_replaced_one_by_one() {
     let lab = Lab::new("rolling");
     let mut cluster = Cluster::start(&lab).await;
-    let load = Load::start(&lab, &cluster.balancer.address());
+    let address = cluster.balancer.address();
+    let load = Load::start(&lab, &address).with_docker(&lab, &address).await;
     load.goes_on(6).await;
     for _ in 0..rounds() {
         for replica in &mut cluster.replicas {
@@ -32,11 +33,12 @@ async fn replicas_are_replaced_one_by_one() {
         }
     }
     let done = load.stop().await;
-    assert!(done.crane.failures.is_empty(), "{}", done.crane.failures.join("\n"));
+    none_failed(&done);
     assert_eq!(done.raw.failed, 0, "requests failed that nobody repeated, of {}", done.raw.operations);
     say!(
-        "{} operations of crane and {} of a client without retries: none failed",
+        "{} operations of crane, {} of docker and {} of a client without retries: none failed",
         done.crane.operations,
+        done.docker.operations,
         done.raw.operations
     );
 }
@@ -45,7 +47,8 @@ async fn replicas_are_replaced_one_by_one() {
 async fn replicas_are_killed() {
     let lab = Lab::new("killing");
     let mut cluster = Cluster::start(&lab).await;
-    let load = Load::start(&lab, &cluster.balancer.address());
+    let address = cluster.balancer.address();
+    let load = Load::start(&lab, &address).with_docker(&lab, &address).await;
     load.goes_on(6).await;
     for round in 0..rounds() * 4 {
         let replica = &mut cluster.replicas[round % 3];
@@ -54,14 +57,23 @@ async fn replicas_are_killed() {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     let done = load.stop().await;
-    assert!(done.crane.failures.is_empty(), "{}", done.crane.failures.join("\n"));
+    none_failed(&done);
     say!(
-        "{} kills: {} operations of crane, none failed; without retries {} of {} failed",
+        "{} kills: {} operations of crane and {} of docker, none failed; without retries {} of {} failed",
         rounds() * 4,
         done.crane.operations,
+        done.docker.operations,
         done.raw.failed,
         done.raw.operations
     );
+}
+
+/// Of the clients that repeat by themselves.
+fn none_failed(done: &Done) {
+    for client in [&done.crane, &done.docker] {
+        assert!(client.failures.is_empty(), "{}", client.failures.join("\n"));
+        assert!(client.operations > 1, "{client:?}");
+    }
 }
 
 struct Cluster {
