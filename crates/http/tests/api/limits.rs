@@ -4,12 +4,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wharf_http::{HttpOptions, Limiter, Limits};
 
 use crate::server::{Server, body, header, refused};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 async fn limited(limits: Limits) -> (Server, Limiter) {
     let limiter = Limiter::new(limits);
@@ -45,14 +46,23 @@ async fn a_client_behind_a_proxy_has_a_rate_of_its_own() {
     assert_eq!(ask("192.0.2.1").await, 429);
 }
 
+/// A chunk of two bytes of which one is sent, once the server is at it.
+async fn begin_chunk(server: &Server) -> TcpStream {
+    let location = server.session("a").await;
+    let mut upload = server.connect().await;
+    let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n");
+    upload.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    timeout(SOON, upload.read_exact(&mut go_on)).await.unwrap().unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    upload.write_all(b"0").await.unwrap();
+    upload
+}
+
 #[tokio::test]
 async fn too_many_requests_at_once_wait() {
     let (server, _) = limited(Limits { requests: 1, ..Limits::default() }).await;
-    let location = server.session("a").await;
-    let mut upload = server.connect().await;
-    let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n0");
-    upload.write_all(head.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut upload = begin_chunk(&server).await;
     let waits = tokio::spawn(server.ask("GET", "/v2/").send());
     tokio::time::sleep(Duration::from_millis(100)).await;
     let answer = server.get("/v2/").await;
@@ -67,10 +77,7 @@ async fn too_many_requests_at_once_wait() {
 #[tokio::test]
 async fn an_idle_connection_makes_room_and_one_at_work_does_not() {
     let (server, limiter) = limited(Limits { connections: 2, ..Limits::default() }).await;
-    let location = server.session("a").await;
-    let mut upload = server.connect().await;
-    let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n0");
-    upload.write_all(head.as_bytes()).await.unwrap();
+    let mut upload = begin_chunk(&server).await;
     let mut idle = server.connect().await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut next = server.connect().await;
