@@ -14,12 +14,13 @@ const MOST_BYTES: usize = 4 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     writes: Vec<Done>,
+    /// Of the last of them.
+    version: u64,
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Done {
-    version: u64,
     key: String,
     /// As it stands in the table; `None` for a delete.
     value: Option<Vec<u8>>,
@@ -28,10 +29,12 @@ struct Done {
 impl Ahead {
     pub(super) fn push(&mut self, version: u64, key: &str, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len) + size_of::<Done>();
-        self.writes.push(Done { version, key: key.to_owned(), value });
+        self.writes.push(Done { key: key.to_owned(), value });
+        self.version = version;
     }
 
     pub(super) fn extend(&mut self, later: Self) {
+        self.version = self.version.max(later.version);
         self.bytes += later.bytes;
         self.writes.extend(later.writes);
     }
@@ -51,23 +54,25 @@ impl Ahead {
     /// Does the writes once more in a database that was opened again, unless they are in it. All are, or none: what reached the disk
     /// after them took them along.
     pub(super) fn repeat(&self, database: &Database) -> Result<(), redb::Error> {
-        let Some(last) = self.writes.last() else { return Ok(()) };
+        if self.is_empty() {
+            return Ok(());
+        }
         let numbers = database.begin_read()?.open_table(NUMBERS)?;
         let reached = redb::ReadableTable::get(&numbers, LAST_VERSION)?.map_or(0, |version| version.value());
-        if reached >= last.version {
+        if reached >= self.version {
             return Ok(());
         }
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         {
             let mut records = transaction.open_table(RECORDS)?;
-            for Done { key, value, .. } in &self.writes {
+            for Done { key, value } in &self.writes {
                 match value {
                     Some(value) => records.insert(key.as_str(), value.as_slice())?,
                     None => records.remove(key.as_str())?,
                 };
             }
-            transaction.open_table(NUMBERS)?.insert(LAST_VERSION, last.version)?;
+            transaction.open_table(NUMBERS)?.insert(LAST_VERSION, self.version)?;
         }
         Ok(transaction.commit()?)
     }
