@@ -1,15 +1,23 @@
-//! OpenID Connect: people who log in with a browser ([`login`]), and jobs that show the token of their platform ([`workload`]).
+//! OpenID Connect, and what GitHub has in its place: people who log in with a browser ([`login`]), and jobs that show the token of
+//! their platform ([`workload`]).
 
 mod claims;
+mod code;
+mod github;
 mod login;
 mod mapping;
 mod provider;
+mod signing;
+mod site;
 mod web;
 mod workload;
 
 pub use claims::ClaimNames;
-pub use login::{Arrival, Departure, LoginSettings, Logins, NoLogin, PATIENCE, Returned, SigningKey};
+pub use github::GitHubPages;
+pub use login::{Arrival, Departure, LoginSettings, Logins, NoLogin, PATIENCE, Returned};
 pub use mapping::{ClaimMapping, InvalidMapping, Named, Validation};
+pub use signing::SigningKey;
+pub use site::Dialect;
 pub use workload::{WorkloadSettings, Workloads};
 
 /// A provider does not answer as it should.

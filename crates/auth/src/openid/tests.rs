@@ -1,6 +1,6 @@
 //! Logins and workloads against a provider that answers whatever a test wants, right or wrong. A real one is in the end-to-end tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +14,8 @@ use super::*;
 use crate::access::Unknown;
 use crate::caller::{Caller, Password};
 use crate::secret::now;
+
+mod github;
 
 const SHARED: &[u8] = b"the key of all replicas";
 const BASE: &str = "https://registry.example";
@@ -29,6 +31,8 @@ struct Fake {
 struct State {
     /// A status and a document for each path.
     answers: BTreeMap<String, (u16, String)>,
+    /// Those that say that there is a next page.
+    go_on: BTreeSet<String>,
     /// What was asked: path, `authorization`, body.
     asked: Vec<(String, String, String)>,
 }
@@ -111,7 +115,7 @@ impl Fake {
     fn settings(&self) -> LoginSettings {
         LoginSettings {
             key: "oidc".to_owned(),
-            issuer: self.issuer.clone(),
+            dialect: Dialect::OpenId(self.issuer.clone()),
             client_id: CLIENT.to_owned(),
             client_secret: Some(Password::new(b"s:cret")),
             client_key: None,
@@ -149,17 +153,19 @@ async fn serve(mut stream: tokio::net::TcpStream, state: Arc<Mutex<State>>) {
     };
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let body = String::from_utf8_lossy(&read[read.len() - length..]).into_owned();
-    let (status, document) = {
+    let (status, document, link) = {
         let mut state = state.lock().unwrap();
         state.asked.push((path.clone(), header(&head, "authorization"), body));
-        state.answers.get(&path).cloned().unwrap_or((404, String::new()))
+        let link = if state.go_on.contains(&path) { "link: <https://evil.example/2>; rel=\"next\"\r\n" } else { "" };
+        let (status, document) = state.answers.get(&path).cloned().unwrap_or((404, String::new()));
+        (status, document, link)
     };
     if status == 0 {
         // Never.
         std::future::pending::<()>().await;
     }
     let length = document.len();
-    let text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{document}");
+    let text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n{link}content-length: {length}\r\n\r\n{document}");
     let _ = stream.write_all(text.as_bytes()).await;
 }
 

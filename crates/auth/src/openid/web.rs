@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK};
 use reqwest::{Certificate, Client, RequestBuilder, redirect};
 
 use super::{InvalidProvider, ProviderDown};
@@ -23,6 +23,8 @@ pub(crate) struct Web(Client);
 pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
+    /// Whether it says that it goes on elsewhere (RFC 8288).
+    pub(crate) has_next: bool,
 }
 
 impl Web {
@@ -46,15 +48,20 @@ impl Web {
 
     /// The document at a URL.
     pub(crate) async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, ProviderDown> {
+        match self.ask(url, bearer).await? {
+            Answered { status: 200, body, .. } => Ok(body),
+            Answered { status, .. } => Err(ProviderDown(format!("{url} answered {status}"))),
+        }
+    }
+
+    /// The answer to a request for a document, whatever it is.
+    pub(crate) async fn ask(&self, url: &str, bearer: Option<&str>) -> Result<Answered, ProviderDown> {
         let request = self.0.get(url).header(ACCEPT, "application/json");
         let request = match bearer {
             Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             None => request,
         };
-        match send(request, url).await? {
-            Answered { status: 200, body } => Ok(body),
-            Answered { status, .. } => Err(ProviderDown(format!("{url} answered {status}"))),
-        }
+        send(request, url).await
     }
 
     /// The answer to a form, which may come with a name and a password.
@@ -85,13 +92,15 @@ async fn send(request: RequestBuilder, url: &str) -> Result<Answered, ProviderDo
     let down = |error: reqwest::Error| ProviderDown(format!("{url}: {}", innermost(&error.without_url())));
     let mut response = request.send().await.map_err(down)?;
     let (status, mut body) = (response.status().as_u16(), Vec::new());
+    let mut links = response.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+    let has_next = links.any(|link| link.contains("rel=\"next\""));
     while let Some(piece) = response.chunk().await.map_err(down)? {
         if body.len() + piece.len() > LONGEST {
             return Err(ProviderDown(format!("{url} answered with more than {LONGEST} bytes")));
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Answered { status, body })
+    Ok(Answered { status, body, has_next })
 }
 
 /// The reason behind all that says no more than that there is one.

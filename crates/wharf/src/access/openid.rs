@@ -1,4 +1,4 @@
-//! Providers of OpenID Connect, with what stands in files.
+//! Providers of logins and of workloads, with what stands in files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ fn login(provider: &OpenIdProvider) -> Result<LoginSettings, StartError> {
     });
     Ok(LoginSettings {
         key: provider.name.clone(),
-        issuer: provider.issuer.clone(),
+        dialect: provider.dialect.clone(),
         client_id,
         client_secret,
         client_key: client_key.transpose()?,

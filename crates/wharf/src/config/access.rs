@@ -7,6 +7,7 @@ use regex::Regex;
 use wharf_auth::ChallengeKind;
 use wharf_auth::certificate::Identity;
 use wharf_auth::ldap::DirectorySettings;
+use wharf_auth::openid::Dialect;
 use wharf_auth::policy::{Logins, Policy, Rules};
 
 use super::findings::Weight;
@@ -153,6 +154,10 @@ impl Access {
         !self.logins.any && self.rules.is_none()
     }
 
+    fn has_provider(&self, is_it: fn(&Dialect) -> bool) -> bool {
+        self.openid.iter().flat_map(|openid| &openid.providers).any(|provider| is_it(&provider.dialect))
+    }
+
     /// The ways to log in, for people.
     pub(super) fn shown(&self) -> String {
         let ways = [
@@ -161,7 +166,8 @@ impl Access {
             self.ldap.is_some().then_some("LDAP"),
             self.certificates.is_some().then_some("certificates"),
             (!self.workloads.is_empty()).then_some("workload identity"),
-            self.openid.is_some().then_some("OpenID Connect"),
+            self.has_provider(|dialect| matches!(dialect, Dialect::OpenId(_))).then_some("OpenID Connect"),
+            self.has_provider(|dialect| matches!(dialect, Dialect::GitHub(_))).then_some("GitHub"),
             self.api_keys.then_some("API keys"),
         ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();

@@ -1,18 +1,22 @@
-//! `http.auth.openid` and `http.auth.bearer.oidc`: providers of OpenID Connect, for people and for workloads.
+//! `http.auth.openid` and `http.auth.bearer.oidc`: providers of OpenID Connect, and GitHub, for people; and those for workloads.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use wharf_auth::Password;
-use wharf_auth::openid::{ClaimMapping, ClaimNames, Workloads};
+use wharf_auth::openid::{ClaimMapping, ClaimNames, Dialect, GitHubPages, Workloads};
 
 use super::findings::Weight;
 use super::section::Source;
 use super::value::Value;
 
-/// What a provider may be called, as in zot; of these one speaks another protocol.
-const PROVIDERS: [&str; 3] = ["google", "gitlab", "oidc"];
-const OTHER: &str = "github";
+/// What a provider may be called, as in zot. The last one speaks another protocol.
+const PROVIDERS: [&str; 4] = ["google", "gitlab", "oidc", GITHUB];
+const GITHUB: &str = "github";
+/// What may be the name of a user of GitHub. What they write into their profile may not.
+const GITHUB_NAMES: [&str; 3] = ["email", "login", "id"];
+/// With any of these GitHub tells addresses.
+const GITHUB_TELLS_ADDRESSES: [&str; 2] = ["user:email", "user"];
 
 /// Logins of people.
 #[derive(Clone, Debug)]
@@ -28,8 +32,8 @@ pub(crate) struct OpenId {
 pub(crate) struct OpenIdProvider {
     /// What it is called.
     pub(crate) name: String,
-    /// `issuer`.
-    pub(crate) issuer: String,
+    /// `issuer`; of GitHub, `authurl` and `tokenurl`.
+    pub(crate) dialect: Dialect,
     /// `clientid`, unless it stands in a file.
     pub(crate) client_id: Option<String>,
     /// `clientsecret`.
@@ -94,11 +98,6 @@ impl OpenId {
 impl OpenIdProvider {
     fn read(source: &mut Source<'_>, name: &str) -> Option<Self> {
         let key = |rest: &str| format!("http.auth.openid.providers.{name}.{rest}");
-        if name == OTHER {
-            let text = "logins with GitHub are not there yet: GitHub does not speak OpenID Connect to web sites";
-            source.findings.problem(&format!("http.auth.openid.providers.{name}"), None, text);
-            return None;
-        }
         if !PROVIDERS.contains(&name) {
             let text = format!("there is no such provider: a provider is called {}", PROVIDERS.join(", "));
             source.findings.problem(&format!("http.auth.openid.providers.{name}"), None, text);
@@ -106,31 +105,75 @@ impl OpenIdProvider {
         }
         let path = |source: &Source<'_>, rest: &str| source.text(&key(rest)).map(PathBuf::from);
         let (credentials, client_key) = (path(source, "credentialsFile"), path(source, "keypath"));
-        let issuer = source.required(&key("issuer"), "the URL of the provider")?.to_owned();
-        warn_of_plain(source, &key("issuer"), &issuer);
+        let dialect = if name == GITHUB { github(source, &key) } else { connect(source, &key) }?;
         let client_id = match credentials {
             Some(_) => source.text(&key("clientid")),
             None => Some(source.required(&key("clientid"), "what the provider calls this registry")?),
         };
-        let scopes = source.texts(&key("scopes"));
+        let scopes: Vec<_> = source.texts(&key("scopes")).into_iter().map(str::to_owned).collect();
         if scopes.is_empty() {
-            source.missing(&key("scopes"), "what is asked of the provider, such as openid, email and groups");
+            let examples = if name == GITHUB { "user:email and read:org" } else { "openid, email and groups" };
+            source.missing(&key("scopes"), format_args!("what is asked of the provider, such as {examples}"));
         }
         let usual = ClaimNames::default();
         let claim = |rest: &str, usual: String| source.text(&key(rest)).map_or(usual, str::to_owned);
+        let claims = ClaimNames {
+            username: claim("claimMapping.username", usual.username),
+            groups: claim("claimMapping.groups", usual.groups),
+        };
+        if name == GITHUB {
+            check_github(source, &key, &claims, &scopes);
+        }
         Some(Self {
             name: name.to_owned(),
-            issuer,
+            dialect,
             client_id: client_id.map(str::to_owned),
             client_secret: source.text(&key("clientsecret")).map(|secret| Password::new(secret.as_bytes())),
             credentials,
-            key: client_key,
-            scopes: scopes.into_iter().map(str::to_owned).collect(),
-            claims: ClaimNames {
-                username: claim("claimMapping.username", usual.username),
-                groups: claim("claimMapping.groups", usual.groups),
-            },
+            key: client_key.filter(|_| name != GITHUB),
+            scopes,
+            claims,
         })
+    }
+}
+
+/// A provider of OpenID Connect.
+fn connect(source: &mut Source<'_>, key: &dyn Fn(&str) -> String) -> Option<Dialect> {
+    let issuer = source.required(&key("issuer"), "the URL of the provider")?.to_owned();
+    warn_of_plain(source, &key("issuer"), &issuer);
+    Some(Dialect::OpenId(issuer))
+}
+
+/// GitHub, or one of one's own.
+fn github(source: &mut Source<'_>, key: &dyn Fn(&str) -> String) -> Option<Dialect> {
+    let (authorize, token) = (source.text(&key("authurl")), source.text(&key("tokenurl")));
+    if authorize.is_none() && token.is_none() {
+        return Some(Dialect::GitHub(None));
+    }
+    let authorize = source.required(&key("authurl"), "where a browser logs in, beside tokenurl");
+    let token = source.required(&key("tokenurl"), "where a code is taken, beside authurl");
+    let pages = GitHubPages { authorize: authorize?.to_owned(), token: token?.to_owned() };
+    warn_of_plain(source, &key("authurl"), &pages.authorize);
+    warn_of_plain(source, &key("tokenurl"), &pages.token);
+    Some(Dialect::GitHub(Some(pages)))
+}
+
+/// What GitHub knows or does not know.
+fn check_github(source: &mut Source<'_>, key: &dyn Fn(&str) -> String, claims: &ClaimNames, scopes: &[String]) {
+    if source.text(&key("credentialsFile")).is_none() {
+        source.required(&key("clientsecret"), "the secret between GitHub and this registry");
+    }
+    if source.text(&key("keypath")).is_some() {
+        source.notice(Weight::Warn, &key("keypath"), "GitHub takes the secret alone, and no key");
+    }
+    if !GITHUB_NAMES.contains(&claims.username.as_str()) {
+        let text = format!("must be one of {}", GITHUB_NAMES.join(", "));
+        source.problem(&key("claimMapping.username"), text);
+    }
+    let tells = |scope: &String| GITHUB_TELLS_ADDRESSES.contains(&scope.as_str());
+    if claims.username == "email" && !scopes.is_empty() && !scopes.iter().any(tells) {
+        let text = "GitHub tells no addresses without user:email, so that nobody has a name";
+        source.notice(Weight::Warn, &key("scopes"), text);
     }
 }
 
