@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::apikey::{self, ApiKey, ApiKeyWish, ApiKeys, KeyStoreDown, NewApiKey, NoApiKey};
-use crate::caller::{Caller, Password, Via};
+use crate::caller::{Caller, Limit, Password, Via};
 use crate::certificate::Identity;
 use crate::credentials::Credentials;
 use crate::hasher::Busy;
@@ -15,7 +15,7 @@ use crate::ldap::{Directory, DirectoryDown};
 use crate::openid::{Arrival, Departure, Logins, NoLogin, Returned, Workloads};
 use crate::policy::{Decision, Policy, Question};
 use crate::scope::Scope;
-use crate::session::{Ended, Sessions};
+use crate::session::{Login, Session, Sessions};
 use crate::token::{BadToken, Issuer, Outside, Token};
 
 /// How often files of users are looked at.
@@ -51,7 +51,7 @@ pub struct Ways {
     pub outside: Option<Outside>,
     /// Tokens of workloads.
     pub workloads: Option<Workloads>,
-    /// Providers where people log in with a browser, and their sessions.
+    /// What there is for browsers.
     pub browsers: Option<Browsers>,
     /// A token service that clients are told of in the place of our own: its URL, and its name for this registry.
     pub told: Option<(String, String)>,
@@ -59,11 +59,11 @@ pub struct Ways {
     pub challenge: ChallengeKind,
 }
 
-/// Logins with a browser.
+/// What there is for browsers: wherever people have passwords, or a provider knows them.
 #[derive(Debug)]
 pub struct Browsers {
-    /// Where.
-    pub logins: Logins,
+    /// Providers.
+    pub providers: Option<Logins>,
     /// Those who have logged in.
     pub sessions: Sessions,
     /// Whether cookies go over TLS alone; `None`: where the browser came by it.
@@ -203,28 +203,45 @@ impl Access {
 
     /// Sends a browser to a provider; `None` where there are none. `base` is how it sees this registry.
     pub async fn depart(&self, provider: &str, base: &str, onward: Option<&str>) -> Option<Result<Departure, NoLogin>> {
-        Some(self.logins.browsers.as_ref()?.logins.depart(provider, base, onward).await)
+        Some(self.logins.providers()?.depart(provider, base, onward).await)
     }
 
     /// Finds out who came back from a provider; `None` where there are none.
     pub async fn arrive(&self, provider: &str, returned: Returned<'_>) -> Option<Result<Arrival, NoLogin>> {
-        Some(self.logins.browsers.as_ref()?.logins.arrive(provider, returned).await)
+        Some(self.logins.providers()?.arrive(provider, returned).await)
     }
 
     /// Begins a session of who came back: the cookie's value; `None` where there are none.
     pub async fn begin_session(&self, arrival: &Arrival) -> Option<Result<String, KeyStoreDown>> {
-        Some(self.logins.browsers.as_ref()?.sessions.begin(arrival).await)
+        let Arrival { name, provider, groups, .. } = arrival;
+        let by = Login::Provider(provider.clone());
+        let session = Session { user: name.clone(), by, groups: groups.clone() };
+        Some(self.logins.browsers.as_ref()?.sessions.begin(&session).await)
     }
 
-    /// Ends a session, if the cookie is one; `None` where there are none. With it comes the page where the browser logs out of the
-    /// provider too, as far as that is known.
-    pub async fn end_session(&self, cookie: &str) -> Option<Result<Option<(Ended, Option<String>)>, KeyStoreDown>> {
+    /// Begins a session of who has just shown a password: the cookie's value; `None` where they have shown something else. A session
+    /// that could be had for a token, a key or a session would outlive it.
+    pub async fn begin_session_of(&self, caller: &Caller) -> Option<Result<String, KeyStoreDown>> {
         let browsers = self.logins.browsers.as_ref()?;
-        let with_page = |ended: Ended| {
-            let page = browsers.logins.farewell(&ended.provider);
-            (ended, page)
+        let user = caller.user.as_ref().filter(|_| matches!(caller.limit, Limit::None))?;
+        let by = match &user.via {
+            Via::Password(mark) => Login::Password(mark.clone()),
+            Via::Directory => Login::Directory,
+            _ => return None,
         };
-        Some(browsers.sessions.end(cookie).await.map(|ended| ended.map(with_page)))
+        let session = Session { user: user.name.to_string(), by, groups: Vec::new() };
+        Some(browsers.sessions.begin(&session).await)
+    }
+
+    /// Ends a session, if the cookie is of one: whose it was; `None` where there are none. With it comes the page where the browser
+    /// logs out of the provider too, as far as that is known.
+    pub async fn end_session(&self, cookie: &str) -> Option<Result<Option<(String, Option<String>)>, KeyStoreDown>> {
+        let with_page = |(user, by)| match by {
+            Login::Provider(name) => (user, self.logins.providers().and_then(|all| all.farewell(&name))),
+            Login::Password(_) | Login::Directory => (user, None),
+        };
+        let ended = self.logins.browsers.as_ref()?.sessions.end(cookie).await;
+        Some(ended.map(|ended| ended.map(with_page)))
     }
 
     /// Makes a token; `None` where there is no token service here.
@@ -301,10 +318,27 @@ impl Ways {
         Ok(self.outside.as_ref().ok_or(Unknown::Invalid)?.verify(token)?)
     }
 
+    /// Providers where people log in with a browser.
+    fn providers(&self) -> Option<&Logins> {
+        self.browsers.as_ref()?.providers.as_ref()
+    }
+
+    /// Whose session it is, if what it was given for still stands.
     async fn by_session(&self, cookie: &str) -> Result<Caller, Unknown> {
         // Where tokens are the only login, a session is none.
         let browsers = self.browsers.as_ref().filter(|_| self.outside.is_none()).ok_or(Unknown::Invalid)?;
-        browsers.sessions.verify(cookie).await?.ok_or(Unknown::Invalid)
+        let Session { user, by, groups } = browsers.sessions.find(cookie).await?.ok_or(Unknown::Invalid)?;
+        let groups = match &by {
+            Login::Provider(name) if browsers.providers.as_ref().is_some_and(|all| all.knows(name)) => groups,
+            Login::Password(mark) if self.mark(&user).is_some_and(|now| now == *mark) => Vec::new(),
+            Login::Directory => {
+                let directory = self.directory.as_ref().ok_or(Unknown::Invalid)?;
+                directory.look_up(&user).await?.ok_or(Unknown::Invalid)?.groups.clone()
+            }
+            Login::Provider(_) | Login::Password(_) => return Err(Unknown::Invalid),
+        };
+        let by_password = matches!(by, Login::Password(_));
+        Ok(Caller::user(&user, groups, Via::Session { by_password }))
     }
 
     /// What names the present password of a user in tokens.

@@ -179,7 +179,7 @@ impl ApiKeys {
             expires: wish.expires,
             user_agent: wish.user_agent.chars().take(LONGEST).collect(),
             groups: user.groups.clone(),
-            by_password: matches!(user.via, Via::Password(_)),
+            by_password: matches!(user.via, Via::Password(_) | Via::Session { by_password: true }),
         };
         let id = id_of(secret.as_bytes());
         let value = serde_json::to_vec(&key).map_err(|error| KeyStoreDown(error.into()))?;

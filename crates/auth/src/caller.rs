@@ -44,7 +44,10 @@ pub enum Via {
     /// A token from elsewhere.
     Outside,
     /// A session of a browser.
-    Session,
+    Session {
+        /// Whether its user is one of the htpasswd file.
+        by_password: bool,
+    },
     /// The token of a workload.
     Workload {
         /// When that token ends, in seconds since 1970: nothing that is given for it lasts longer.

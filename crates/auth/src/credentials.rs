@@ -59,10 +59,13 @@ impl Credentials {
 /// The session of a request that the page of the registry makes. A page of somebody else can make a browser send the cookie, but not
 /// this header.
 fn session(headers: &HeaderMap) -> Option<String> {
-    if headers.get(CLIENT).is_none_or(|client| client != PAGE) {
-        return None;
-    }
-    cookie(headers, SESSION)
+    cookie(headers, SESSION).filter(|_| is_page(headers))
+}
+
+/// Whether the page of the registry makes a request, by its own words, which a page of somebody else cannot make a browser say.
+#[must_use]
+pub fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(CLIENT).is_some_and(|client| client == PAGE)
 }
 
 /// The value of a cookie (RFC 6265, 5.4), if it is there once.

@@ -56,7 +56,7 @@ pub struct Directory {
     settings: DirectorySettings,
     tls: Option<Arc<rustls::ClientConfig>>,
     turns: Semaphore,
-    /// Logins by a mark of name and password, under a key of this process alone.
+    /// Logins by a mark of name and password, and users by a mark of the name, under a key of this process alone.
     known: Cache<[u8; 32], (Instant, Arc<Entry>)>,
     key: hmac::Key,
 }
@@ -96,7 +96,22 @@ impl Directory {
         if user.is_empty() || password.as_bytes().is_empty() {
             return Ok(None);
         }
-        let mark = secret::mark(&self.key, &[user.as_bytes(), password.as_bytes()]);
+        self.remembered(&[user.as_bytes(), password.as_bytes()], user, Some(password)).await
+    }
+
+    /// Who has this name, without a password: whether a user is still there, and in which groups.
+    pub(crate) async fn look_up(&self, user: &str) -> Result<Option<Arc<Entry>>, DirectoryDown> {
+        self.remembered(&[user.as_bytes()], user, None).await
+    }
+
+    /// What was found a moment ago under a mark of these parts, or else is now.
+    async fn remembered(
+        &self,
+        parts: &[&[u8]],
+        user: &str,
+        password: Option<&Password>,
+    ) -> Result<Option<Arc<Entry>>, DirectoryDown> {
+        let mark = secret::mark(&self.key, parts);
         if let Some((at, entry)) = self.known.get(&mark)
             && at.elapsed() < REMEMBERED_FOR
         {
@@ -112,7 +127,7 @@ impl Directory {
     }
 
     /// Asks one server after the other, until one answers.
-    async fn ask_any(&self, user: &str, password: &Password) -> Result<Option<Entry>, DirectoryDown> {
+    async fn ask_any(&self, user: &str, password: Option<&Password>) -> Result<Option<Entry>, DirectoryDown> {
         let _turn = self.turns.acquire().await.map_err(|error| DirectoryDown(error.to_string()))?;
         let mut failures = Vec::new();
         for server in &self.settings.servers {
@@ -125,7 +140,7 @@ impl Directory {
         Err(DirectoryDown(failures.join("; ")))
     }
 
-    async fn ask(&self, server: &str, user: &str, password: &Password) -> Result<Option<Entry>, LdapError> {
+    async fn ask(&self, server: &str, user: &str, password: Option<&Password>) -> Result<Option<Entry>, LdapError> {
         let (connection, mut ldap) = LdapConnAsync::with_settings(self.connection(), server).await?;
         let driver = tokio::spawn(connection.drive());
         let found = self.find_and_bind(&mut ldap, user, password).await;
@@ -147,12 +162,13 @@ impl Directory {
         &self,
         ldap: &mut Ldap,
         user: &str,
-        password: &Password,
+        password: Option<&Password>,
     ) -> Result<Option<Entry>, LdapError> {
         if let Some((dn, secret)) = &self.settings.searcher {
             ldap.simple_bind(dn, &String::from_utf8_lossy(secret.as_bytes())).await?.success()?;
         }
         let found = self.find(ldap, user).await?;
+        let Some(password) = password else { return Ok(found.map(|entry| self.entry(user, entry))) };
         // Somebody who is not there takes as long as a wrong password.
         let stand_in = || format!("{}={},{}", self.settings.user_attribute, escape_dn(user), self.settings.base);
         let dn = found.as_ref().map_or_else(stand_in, |entry| entry.dn.clone());

@@ -22,5 +22,5 @@ pub mod token;
 
 pub use access::{Access, Browsers, ChallengeKind, Gate, Keys, Unknown, Verdict, Ways};
 pub use caller::{Caller, Limit, Password, User, Via};
-pub use credentials::{CLIENT, Credentials, SESSION, cookie};
+pub use credentials::{CLIENT, Credentials, SESSION, cookie, is_page};
 pub use scope::{Scope, TooManyScopes};

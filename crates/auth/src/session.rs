@@ -1,8 +1,9 @@
 //! Sessions of browsers.
 //!
-//! A cookie says whose the session is, sealed under a key that all replicas share; the store says whether it still stands, and which
-//! groups the login told of, of which there may be more than a cookie holds. A logout takes that record away, so that the next
-//! request of the session is refused on any replica. A cookie that nobody here has sealed makes no call of the store.
+//! A cookie says whose the session is and by what login, sealed under a key that all replicas share; the store says whether it still
+//! stands, and which groups a provider told of, of which there may be more than a cookie holds. A logout takes that record away, so
+//! that the next request of the session is refused on any replica. A cookie that nobody here has sealed makes no call of the store.
+//! Whether the login behind a session still stands, [`crate::access`] asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::apikey::{KeyStore, KeyStoreDown};
-use crate::caller::{Caller, Via};
-use crate::openid::Arrival;
 use crate::sealed::Sealer;
 use crate::secret;
 
@@ -27,21 +26,34 @@ pub struct Sessions {
     store: Arc<dyn KeyStore>,
 }
 
-/// A session that has ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// Whose it was.
+/// A session of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
     pub user: String,
-    /// Where they had logged in.
-    pub(crate) provider: String,
+    /// By what.
+    pub(crate) by: Login,
+    /// What a provider told of; nothing where others know them.
+    pub(crate) groups: Vec<String>,
+}
+
+/// The login that a session was given for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Login {
+    /// At a provider.
+    Provider(String),
+    /// By a password of the htpasswd file: the mark of its hash.
+    Password(String),
+    /// By a password of the directory.
+    Directory,
 }
 
 /// What a cookie says.
 #[derive(Serialize, Deserialize)]
 struct Content {
     user: String,
-    /// Where they logged in.
-    provider: String,
+    by: Login,
     /// In hexadecimal digits.
     id: String,
     expires: u64,
@@ -62,10 +74,10 @@ impl Sessions {
     }
 
     /// Begins a session of somebody who has just logged in: the cookie's value.
-    pub(crate) async fn begin(&self, arrival: &Arrival) -> Result<String, KeyStoreDown> {
-        let Arrival { name: user, groups, provider, .. } = arrival;
+    pub(crate) async fn begin(&self, session: &Session) -> Result<String, KeyStoreDown> {
+        let Session { user, by, groups } = session;
         let (id, expires) = (rand::random::<u128>(), secret::now() + LIFETIME.as_secs());
-        let content = Content { user: user.clone(), provider: provider.clone(), id: format!("{id:032x}"), expires };
+        let content = Content { user: user.clone(), by: by.clone(), id: format!("{id:032x}"), expires };
         let cookie = self.sealer.seal(&content).ok_or_else(|| KeyStoreDown("the name is too long".into()))?;
         self.make_room(user).await?;
         let record = Record { expires, groups: groups.clone() };
@@ -91,19 +103,19 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whose session a cookie is, if it still stands.
-    pub(crate) async fn verify(&self, cookie: &str) -> Result<Option<Caller>, KeyStoreDown> {
-        let Some((content, id)) = self.open(cookie) else { return Ok(None) };
-        let value = self.store.get(&content.user, id).await?;
+    /// The session that a cookie is of, if it has not ended.
+    pub(crate) async fn find(&self, cookie: &str) -> Result<Option<Session>, KeyStoreDown> {
+        let Some((Content { user, by, .. }, id)) = self.open(cookie) else { return Ok(None) };
+        let value = self.store.get(&user, id).await?;
         let record: Option<Record> = value.and_then(|value| serde_json::from_slice(&value).ok());
-        Ok(record.map(|record| Caller::user(&content.user, record.groups, Via::Session)))
+        Ok(record.map(|Record { groups, .. }| Session { user, by, groups }))
     }
 
-    /// Ends a session, if the cookie is one.
-    pub(crate) async fn end(&self, cookie: &str) -> Result<Option<Ended>, KeyStoreDown> {
-        let Some((content, id)) = self.open(cookie) else { return Ok(None) };
-        self.store.delete(&content.user, id).await?;
-        Ok(Some(Ended { user: content.user, provider: content.provider }))
+    /// Ends a session, if the cookie is of one: whose it was, and by what.
+    pub(crate) async fn end(&self, cookie: &str) -> Result<Option<(String, Login)>, KeyStoreDown> {
+        let Some((Content { user, by, .. }, id)) = self.open(cookie) else { return Ok(None) };
+        self.store.delete(&user, id).await?;
+        Ok(Some((user, by)))
     }
 
     fn open(&self, cookie: &str) -> Option<(Content, u128)> {

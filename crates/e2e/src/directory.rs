@@ -17,6 +17,10 @@ pub const SEARCHER: &str = "cn=searcher,dc=example,dc=org";
 /// Its password.
 pub const SEARCHER_PASSWORD: &str = "s3archer-of-the-tests";
 
+/// Who may change it, and the password of that.
+const ROOT: &str = "cn=root,dc=example,dc=org";
+const ROOT_PASSWORD: &str = "r00t-of-the-tests";
+
 /// A running directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -36,7 +40,7 @@ impl Directory {
         let config = format!(
             "{}modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
              TLSCertificateFile {}\nTLSCertificateKeyFile {}\n\
-             database mdb\nmaxsize 10485760\nsuffix \"{BASE}\"\nrootdn \"cn=root,{BASE}\"\ndirectory {}\n\
+             database mdb\nmaxsize 10485760\nsuffix \"{BASE}\"\nrootdn \"{ROOT}\"\nrootpw {ROOT_PASSWORD}\ndirectory {}\n\
              access to attrs=userPassword by anonymous auth by * none\n\
              access to * by dn.exact=\"{SEARCHER}\" read by self read by * auth\n",
             ["core", "cosine", "inetorgperson"].map(schema).concat(),
@@ -57,6 +61,15 @@ impl Directory {
         })
         .await;
         directory
+    }
+
+    /// Changes a user, by lines of LDIF.
+    pub fn modify(&self, lab: &Lab, user: &str, change: &str) {
+        let change = format!("dn: uid={user},{PEOPLE}\nchangetype: modify\n{change}\n");
+        let file = lab.file("change.ldif", &change);
+        let mut command = Command::new(tools::find("ldapmodify"));
+        command.args(["-x", "-H", &format!("ldap://{}/", self.port.address()), "-D", ROOT, "-w", ROOT_PASSWORD, "-f"]);
+        tools::run(command.arg(file));
     }
 
     /// Its port on loopback.

@@ -74,8 +74,7 @@ pub(crate) async fn build(config: &config::Access, registry: &Registry) -> Resul
     if logins.takes_passwords() && logins.outside.is_none() {
         let key = token_key(config, registry).await?;
         logins.issuer = Some(Issuer::new(&key, config.lifetime));
-        logins.browsers =
-            config.openid.as_ref().map(|from| openid::browsers(from, config, &key, registry)).transpose()?;
+        logins.browsers = openid::browsers(config, &key, registry)?;
     }
     Ok(Access { policy: config.policy(), logins, realm: config.realm.clone(), fail_delay: config.fail_delay })
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use super::*;
 use crate::policy::{Action, Facts, Logins, Rules};
 
-/// Keys in memory, shared by several replicas, with a count of what is asked.
+mod sessions;
+
+/// Keys and sessions in memory, shared by several replicas, with a count of what is asked.
 #[derive(Debug, Default)]
 struct Store {
     keys: Mutex<BTreeMap<(String, u128), Bytes>>,
@@ -44,6 +46,7 @@ impl apikey::KeyStore for Store {
 
 struct Lab {
     store: Arc<Store>,
+    sessions: Arc<Store>,
     file: PathBuf,
     _directory: tempfile::TempDir,
 }
@@ -52,7 +55,7 @@ impl Lab {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("htpasswd");
-        let lab = Self { store: Arc::default(), file, _directory: directory };
+        let lab = Self { store: Arc::default(), sessions: Arc::default(), file, _directory: directory };
         lab.users(&[("alice", "a"), ("bob", "b")]);
         lab
     }
@@ -69,6 +72,11 @@ impl Lab {
             htpasswd: Some(Arc::new(Htpasswd::open(&self.file).unwrap())),
             api_keys: Some(Keys::new(self.store.clone())),
             issuer: Some(Issuer::new(b"shared", Duration::from_secs(300))),
+            browsers: Some(Browsers {
+                providers: None,
+                sessions: Sessions::new(b"shared", self.sessions.clone()).unwrap(),
+                secure: None,
+            }),
             ..Ways::default()
         };
         let policy = Policy::without_rules(Logins { any: true, tell_groups: false });

@@ -149,7 +149,11 @@ impl GitHub {
                 return Ok(all);
             }
         }
-        tracing::warn!(path, read = all.len(), "GitHub has more to tell of a user than is read: the rest does not count");
+        tracing::warn!(
+            path,
+            read = all.len(),
+            "GitHub has more to tell of a user than is read: the rest does not count"
+        );
         Ok(all)
     }
 

@@ -130,7 +130,7 @@ impl Issuer {
             Some(Via::ApiKey(id)) => Proof::Key(format!("{id:032x}")),
             Some(Via::Certificate) => Proof::Certificate,
             Some(Via::Workload { ends }) => Proof::Workload(*ends),
-            Some(Via::Outside | Via::Session) => return Err(BadToken::Invalid),
+            Some(Via::Outside | Via::Session { .. }) => return Err(BadToken::Invalid),
         };
         let issued = secret::now();
         let lifetime = match via {

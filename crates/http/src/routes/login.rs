@@ -1,4 +1,5 @@
-//! `/zot/auth/login`, `/zot/auth/callback/<provider>` and `/zot/auth/logout`: logins of browsers, in zot's form.
+//! `/zot/auth/login`, `/zot/auth/callback/<provider>` and `/zot/auth/logout`: logins of browsers, in zot's form. With a password they
+//! log in at `/v2/` ([`super::base`]).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use wharf_auth::openid::{Arrival, NoLogin, PATIENCE, Returned};
 use wharf_auth::{SESSION, cookie, session};
 
+use crate::access::Visit;
 use crate::body::Body;
 use crate::error::WireError;
 use crate::headers::{JSON, value};
@@ -61,12 +63,28 @@ pub(crate) async fn arrive(request: Request<'_>, provider: &str) -> Answer {
         Some(onward) => redirect(&onward)?,
         None => empty(StatusCode::CREATED),
     };
-    set(&mut response, kept(&request, SESSION, session, "/", session::LIFETIME));
-    let mut user = kept(&request, USER, percent(&name), "/", session::LIFETIME);
-    user.set_http_only(false);
-    set(&mut response, user);
+    keep(&request, &mut response, session, &name);
     set(&mut response, gone(FLOW, CALLBACK));
     Ok(response)
+}
+
+/// Begins a session of who has shown a password with this very request.
+pub(super) async fn begin(request: &Request<'_>, response: &mut Response<Body>) -> Result<(), WireError> {
+    let Visit { access, caller, .. } = request.visit;
+    if let (Some(session), Some(name)) = (access.begin_session_of(caller).await, caller.name()) {
+        let session = session.map_err(|why| down(&why))?;
+        tracing::info!(user = name, "logged in");
+        keep(request, response, session, name);
+    }
+    Ok(())
+}
+
+/// Has the browser keep its session, and the name.
+fn keep(request: &Request<'_>, response: &mut Response<Body>, session: String, name: &str) {
+    set(response, kept(request, SESSION, session, "/", session::LIFETIME));
+    let mut user = kept(request, USER, percent(name), "/", session::LIFETIME);
+    user.set_http_only(false);
+    set(response, user);
 }
 
 /// Ends the session of the browser, here and everywhere. Nothing is asked of who has none.
@@ -74,8 +92,8 @@ pub(crate) async fn leave(request: Request<'_>) -> Answer {
     let cookie = cookie(request.headers, SESSION).unwrap_or_default();
     let ended = request.visit.access.end_session(&cookie).await.ok_or_else(WireError::no_such_path)?;
     let ended = ended.map_err(|why| down(&why))?;
-    if let Some((ended, _)) = &ended {
-        tracing::info!(user = ended.user, "logged out");
+    if let Some((user, _)) = &ended {
+        tracing::info!(user, "logged out");
     }
     let left = Left { end_session_url: ended.and_then(|(_, page)| page) };
     let mut response = Response::new(Body::full(serde_json::to_vec(&left).map_err(|_| WireError::internal())?));

@@ -33,7 +33,7 @@ pub(crate) async fn dispatch(route: Result<Route, NoRoute>, request: Request<'_>
     }
     request.visit.admit(&route, request.method)?;
     match &route {
-        Route::Base => Ok(base::get(&request)),
+        Route::Base => base::get(request).await,
         Route::Catalog => catalog::get(request).await,
         Route::Manifest(name, reference) => match *request.method {
             Method::PUT => manifests::put(request, name, reference).await,

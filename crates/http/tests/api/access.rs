@@ -10,8 +10,9 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use wharf_auth::htpasswd::Htpasswd;
 use wharf_auth::policy::{Logins, Policy, Rules};
+use wharf_auth::session::Sessions;
 use wharf_auth::token::Issuer;
-use wharf_auth::{Access, ChallengeKind, Gate, Keys, Ways};
+use wharf_auth::{Access, Browsers, ChallengeKind, Gate, Keys, Ways};
 use wharf_http::{HttpOptions, RegistryKeys};
 use wharf_oci::media_type;
 
@@ -69,6 +70,11 @@ impl Guarded {
             htpasswd: Some(Arc::new(Htpasswd::open(&users).unwrap())),
             api_keys: Some(Keys::new(Arc::new(RegistryKeys::api_keys(server.registry.clone())))),
             issuer: Some(Issuer::new(b"shared", Duration::from_secs(300))),
+            browsers: Some(Browsers {
+                providers: None,
+                sessions: Sessions::new(b"shared", Arc::new(RegistryKeys::sessions(server.registry.clone()))).unwrap(),
+                secure: None,
+            }),
             challenge,
             ..Ways::default()
         };
@@ -557,4 +563,78 @@ async fn the_log_names_the_caller_and_no_secret() {
     for secret in [PASSWORD, "wr0ng-pa55word", &key, signature, &STANDARD.encode(format!("reader:{PASSWORD}"))] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
+}
+
+/// The page of the registry, as zot's web page asks.
+const PAGE: (&str, &str) = ("x-zot-api-client", "zot-ui");
+
+fn cookies(response: &Response) -> Vec<&str> {
+    response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect()
+}
+
+fn value<'a>(cookies: &[&'a str], name: &str) -> &'a str {
+    let of = |cookie: &&'a str| cookie.strip_prefix(name)?.strip_prefix('=')?.split(';').next();
+    cookies.iter().find_map(of).unwrap()
+}
+
+#[tokio::test]
+async fn the_page_logs_in_with_a_password_and_goes_on_with_a_cookie() {
+    let guarded = Guarded::start().await;
+    guarded.image("team/app", "v1", "one").await;
+    let with_page = |request: RequestBuilder| request.header(PAGE.0, PAGE.1);
+    let answer = with_page(guarded.ask("writer", "GET", "/v2/")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "cache-control")), (200, "no-store".to_owned()));
+    let set = cookies(&answer);
+    assert_eq!((set.len(), value(&set, "user")), (2, "writer"));
+    for cookie in &set {
+        let is_hidden = cookie.contains("HttpOnly");
+        assert_eq!(is_hidden, cookie.starts_with("session="), "{cookie}");
+        assert!(
+            cookie.contains("SameSite=Lax") && cookie.contains("Max-Age=7200") && cookie.contains("Path=/"),
+            "{cookie}"
+        );
+    }
+    let session = format!("session={}", value(&set, "session"));
+    let bare = |method: &str, path: &str| guarded.server.ask(method, path).header("cookie", &session);
+    let asked = |method: &str, path: &str| with_page(bare(method, path));
+    let tags = "/v2/team/app/tags/list";
+    let answer = asked("GET", tags).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), cookies(&answer).len()), (200, 0));
+    let answer = asked("GET", "/v2/").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), cookies(&answer).len()), (200, 0), "a session makes no session");
+    assert_eq!(asked("GET", "/v2/secret/app/tags/list").send().await.unwrap().status(), 403);
+    // What the page of another site makes a browser send has the cookie and nothing else.
+    for (method, path) in [("GET", tags), ("DELETE", "/v2/team/app/manifests/v1"), ("POST", "/zot/auth/apikey")] {
+        assert_eq!(bare(method, path).send().await.unwrap().status(), 401, "{method} {path}");
+        let other = bare(method, path).header(PAGE.0, "other");
+        assert_eq!(other.send().await.unwrap().status(), 401, "{method} {path}");
+    }
+    assert_eq!(asked("GET", "/token?scope=repository:team/app:pull").send().await.unwrap().status(), 401);
+    // A session that has ended is refused; the browser is told to forget it, and asks nobody for a password.
+    let left = bare("POST", "/zot/auth/logout").send().await.unwrap();
+    assert_eq!(left.status(), 200);
+    assert_eq!((value(&cookies(&left), "session"), value(&cookies(&left), "user")), ("", ""));
+    assert_eq!(body(left).await, json!({}));
+    let answer = asked("GET", tags).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().contains_key("www-authenticate")), (401, false));
+}
+
+#[tokio::test]
+async fn only_the_page_gets_a_session_and_only_for_a_password() {
+    let guarded = Guarded::start().await;
+    let none = async |request: RequestBuilder, status: u16, what: &str| {
+        let answer = request.send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), cookies(&answer).len()), (status, 0), "{what}");
+        answer
+    };
+    let page = |user: &str, path: &str| guarded.ask(user, "GET", path).header(PAGE.0, PAGE.1);
+    none(guarded.ask("writer", "GET", "/v2/"), 200, "docker").await;
+    none(guarded.ask("writer", "GET", "/v2/").header(PAGE.0, "other"), 200, "another client").await;
+    none(page("writer", "/v2/_catalog"), 200, "what is no login").await;
+    let token = guarded.token("writer", "").await;
+    none(guarded.server.ask("GET", "/v2/").bearer_auth(token).header(PAGE.0, PAGE.1), 200, "a token").await;
+    let wrong = guarded.server.ask("GET", "/v2/").basic_auth("writer", Some("wrong")).header(PAGE.0, PAGE.1);
+    let answer = none(wrong, 401, "a wrong password").await;
+    assert!(!answer.headers().contains_key("www-authenticate"), "a browser would ask before the page can");
+    none(page("", "/v2/").header("cookie", "session=forged"), 401, "a forged session").await;
 }

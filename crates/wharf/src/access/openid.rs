@@ -10,7 +10,7 @@ use wharf_http::RegistryKeys;
 use wharf_registry::Registry;
 
 use super::wrong;
-use crate::config::{self, OpenId, OpenIdProvider, Workload, secrets};
+use crate::config::{self, OpenIdProvider, Workload, secrets};
 use crate::store::StartError;
 
 /// Tokens of workloads, if there are any.
@@ -39,20 +39,24 @@ fn settings(i: usize, workload: &Workload) -> Result<WorkloadSettings, StartErro
     })
 }
 
-/// Logins of people, and their sessions, under the key that all replicas share.
+/// What there is for browsers, under the key that all replicas share: sessions wherever people log in with a password or at a provider.
 pub(super) fn browsers(
-    from: &OpenId,
     config: &config::Access,
     shared: &[u8],
     registry: &Registry,
-) -> Result<Browsers, StartError> {
+) -> Result<Option<Browsers>, StartError> {
     const KEY: &str = "http.auth.openid";
-    let all = from.providers.iter().map(login).collect::<Result<_, _>>()?;
-    let logins = Logins::new(shared, all, from.origins.clone()).map_err(|error| invalid(KEY, &error))?;
+    if config.openid.is_none() && config.htpasswd.is_none() && config.ldap.is_none() {
+        return Ok(None);
+    }
+    let providers = config.openid.as_ref().map(|from| {
+        let all = from.providers.iter().map(login).collect::<Result<_, _>>()?;
+        Logins::new(shared, all, from.origins.clone()).map_err(|error| invalid(KEY, &error))
+    });
     let sessions = Sessions::new(shared, Arc::new(RegistryKeys::sessions(registry.clone())));
-    let no_cipher = || InvalidProvider::new("there is no cipher for sessions");
-    let sessions = sessions.ok_or_else(|| invalid(KEY, &no_cipher()))?;
-    Ok(Browsers { logins, sessions, secure: config.secure_session })
+    let no_cipher = || invalid("http.auth", &InvalidProvider::new("there is no cipher for sessions"));
+    let (providers, sessions) = (providers.transpose()?, sessions.ok_or_else(no_cipher)?);
+    Ok(Some(Browsers { providers, sessions, secure: config.secure_session }))
 }
 
 fn login(provider: &OpenIdProvider) -> Result<LoginSettings, StartError> {

@@ -19,7 +19,10 @@ impl GitHub {
             { "email": "lena@example.org", "primary": true, "verified": true, "visibility": "public" },
         ]));
         github.list("/user/orgs", &[json!([{ "id": 1, "login": "acme" }])]);
-        github.list("/user/teams", &[json!([{ "id": 2, "name": "The Ops", "slug": "ops", "organization": { "login": "acme" } }])]);
+        github.list(
+            "/user/teams",
+            &[json!([{ "id": 2, "name": "The Ops", "slug": "ops", "organization": { "login": "acme" } }])],
+        );
         github
     }
 
@@ -83,10 +86,16 @@ async fn a_user_of_github_is_known_by_the_address_that_is_proved() {
     assert_eq!((page["scope"].as_str(), page["code_challenge_method"].as_str()), ("user:email read:org", "S256"));
     let arrival = github.log_in(&github.replica()).await.unwrap();
     assert_eq!((arrival.name.as_str(), arrival.provider.as_str()), ("lena@example.org", "github"));
-    assert_eq!((arrival.groups, arrival.onward.as_deref()), (vec!["acme".to_owned(), "acme/ops".to_owned()], Some("/explore")));
+    assert_eq!(
+        (arrival.groups, arrival.onward.as_deref()),
+        (vec!["acme".to_owned(), "acme/ops".to_owned()], Some("/explore"))
+    );
     let (authorization, form) = github.0.asked("/login/oauth/access_token").remove(0);
     let form: BTreeMap<_, _> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-    assert_eq!((authorization.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()), ("", CLIENT, "s:cret"));
+    assert_eq!(
+        (authorization.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()),
+        ("", CLIENT, "s:cret")
+    );
     assert!(form["code"] == "code-1" && form.contains_key("code_verifier"));
     assert_eq!(github.0.asked(USER)[0].0, "Bearer gho_1");
     assert!(github.replica().farewell("github").is_none());
@@ -102,7 +111,8 @@ async fn a_user_of_github_may_have_another_name_and_no_groups() {
     assert!(github.0.asked(&at("/user/emails", 1)).is_empty(), "nobody wants to know");
     assert!(github.0.asked(&at("/user/orgs", 1)).is_empty(), "that is not told with this scope");
     // All pages count, and none is asked for elsewhere; somebody who is in everything ends.
-    let organizations = |page: usize| json!((0..50).map(|i| json!({ "login": format!("o{page}-{i}") })).collect::<Vec<_>>());
+    let organizations =
+        |page: usize| json!((0..50).map(|i| json!({ "login": format!("o{page}-{i}") })).collect::<Vec<_>>());
     github.list("/user/orgs", &[organizations(1), json!([{ "login": "last" }])]);
     let arrival = github.log_in(&github.replica()).await.unwrap();
     assert_eq!(arrival.groups.len(), 52);
@@ -127,7 +137,8 @@ async fn github_lets_nobody_in_whom_it_refuses() {
     // Another provider's answer, in a browser that was at this one.
     let departure = replica.depart("github", BASE, None).await.unwrap();
     let state = parameters(&departure)["state"].clone();
-    let returned = Returned { cookie: &departure.cookie, state: &state, code: Some("c"), issuer: Some("https://evil.example") };
+    let returned =
+        Returned { cookie: &departure.cookie, state: &state, code: Some("c"), issuer: Some("https://evil.example") };
     assert!(matches!(replica.arrive("github", returned).await, Err(NoLogin::Invalid)));
     let wrong = Returned { state: "wrong", issuer: None, ..returned };
     assert!(matches!(replica.arrive("github", wrong).await, Err(NoLogin::Invalid)));
