@@ -39,7 +39,7 @@ pub(crate) use self::extensions::Extensions;
 pub(crate) use self::findings::{Notice, Refused, Weight};
 pub(crate) use self::http::{Http, TlsFiles};
 pub(crate) use self::log::{Level, Log};
-pub(crate) use self::openid::{OpenId, OpenIdProvider, Workload};
+pub(crate) use self::openid::{OpenIdProvider, Workload};
 pub(crate) use self::storage::{Driver, Place, Service, Storage};
 pub(crate) use self::value::Value;
 
